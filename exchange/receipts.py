@@ -1,0 +1,114 @@
+"""Receipts: what a system says that it published or landed, by count and digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import xxhash
+
+from exchange.contract import Contract
+from exchange.record import Received
+
+MODULUS = 1 << 128
+
+
+class Side(StrEnum):
+    """Which end of the exchange speaks."""
+
+    PUBLISHED = "published"
+    LANDED = "landed"
+
+
+def record_digest(key: bytes, value: bytes | None) -> int:
+    """Return the digest of one record: XXH3-128 of key, a separator and the whole value (nothing for a delete)."""
+    return xxhash.xxh3_128_intdigest(key + b"\x00" + value if value is not None else key)
+
+
+def set_digest(digests: Iterable[int]) -> int:
+    """Return the digest of a set of records, whatever their order: the sum of their digests modulo 2^128."""
+    return sum(digests) % MODULUS
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One batch, or the part of one batch that one landing transaction held.
+
+    ``id`` is unique per system and side: a receipt that arrives twice is one receipt.
+    ``batch``: 32 hex digits, as in the records' header; ``digest``: 32 hex digits; ``count``: records, deletes
+    among them; offsets are those of the first and last record, unknown (None) to a publisher;
+    ``landing``: the destination's own id, new when a destination starts from nothing; ``at``: milliseconds, UTC.
+    """
+
+    id: str
+    side: Side
+    resource: str
+    topic: str
+    client_id: str
+    adapter: str
+    batch: str
+    count: int
+    deletes: int
+    digest: str
+    schema_id: int
+    at: int
+    partition: int | None = None
+    first_offset: int | None = None
+    last_offset: int | None = None
+    landing: str | None = None
+
+    def to_bytes(self) -> bytes:
+        """Return the receipt as compact JSON, UTF-8."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Receipt:
+        """Return the receipt that ``to_bytes`` wrote. Errors: ValueError, for whatever is not a receipt."""
+        try:
+            fields: Mapping[str, Any] = json.loads(data)
+            receipt = cls(**{**fields, "side": Side(fields["side"])})
+            int(receipt.digest, 16)
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise ValueError(f"not a receipt: {exc}") from exc
+        return receipt
+
+
+def landed_receipts(
+    records: Iterable[Received], contract: Contract, client_id: str, adapter: str, landing: str, at: int
+) -> list[Receipt]:
+    """Return the receipts of one landing: one for each batch and partition among ``records``.
+
+    ``landing``: the destination's own id; ``at``: milliseconds, UTC.
+    """
+    parts: dict[tuple[str, int], list[Received]] = {}
+    for record in records:
+        parts.setdefault((record.batch, record.partition), []).append(record)
+    return [
+        Receipt(
+            id=f"{landing}:{contract.topic}:{partition}:{part[0].offset}",
+            side=Side.LANDED,
+            resource=contract.resource,
+            topic=contract.topic,
+            client_id=client_id,
+            adapter=adapter,
+            batch=batch,
+            count=len(part),
+            deletes=sum(record.row is None for record in part),
+            digest=hex_digest(set_digest(record.digest for record in part)),
+            schema_id=contract.schema_id,
+            at=at,
+            partition=partition,
+            first_offset=part[0].offset,
+            last_offset=part[-1].offset,
+            landing=landing,
+        )
+        for (batch, partition), part in parts.items()
+    ]
+
+
+def hex_digest(digest: int) -> str:
+    """Return a digest as 32 hex digits."""
+    return f"{digest:032x}"

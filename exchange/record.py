@@ -1,0 +1,32 @@
+"""A record as a subscriber receives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exchange.codec import BadWire
+from exchange.items import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One record: ``row`` in item order, None for a delete; ``fault`` when the bytes are no record of the resource.
+
+    ``batch``: 32 hex digits of the publisher's batch, empty when the record names none;
+    ``digest``: see ``exchange.receipts.record_digest``; ``timestamp_ms``: the publisher's clock, UTC.
+    """
+
+    key: bytes
+    row: Row | None
+    partition: int
+    offset: int
+    timestamp_ms: int
+    batch: str
+    digest: int
+    fault: BadWire | None = None
+
+
+def next_offsets(records: Sequence[Received]) -> dict[int, int]:
+    """Return for each partition the offset after the last of ``records``."""
+    return {record.partition: record.offset + 1 for record in records}

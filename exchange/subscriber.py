@@ -1,0 +1,245 @@
+"""Subscribing: committed records of one resource, decoded, with receipts for what was landed.
+
+In ten lines::
+
+    from exchange import Subscriber
+
+    with Subscriber.open("system.toml", "307440000/000001") as subscriber:
+        for records in subscriber.batches():
+            for record in records:
+                print(record.key, record.row)  # row: values in item order; None when it was deleted
+            subscriber.done(records)
+
+``done`` after the work is at-least-once. A destination that keeps ``next_offsets(records)`` in the same transaction
+as the rows, and gives them back as ``positions``, has each record exactly once: adapters do that.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from exchange.codec import BadWire, RecordCodec
+from exchange.config import load
+from exchange.contract import Contract, receipts_topic
+from exchange.errors import BrokerUnavailable
+from exchange.items import Row
+from exchange.kafka import Broker
+from exchange.metrics import Metrics, NullMetrics
+from exchange.publisher import BATCH_HEADER
+from exchange.receipts import Receipt, landed_receipts, record_digest
+from exchange.record import Received, next_offsets
+from exchange.registry_client import RegistryClient
+from exchange.settings import SystemSettings
+from exchange.text import Text
+
+Positions = Callable[[str], Mapping[int, int]]
+
+OFFSET_BEGINNING = 0
+GATHER_S = 0.005  # after a first record, how long to wait for more of them
+FLUSH_TIMEOUT_S = 30.0
+
+
+class Subscriber:
+    """One system's eye on one resource.
+
+    Errors of all its methods: NotGranted, LoginFailed, BrokerUnavailable, RegistryUnavailable.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        registry: RegistryClient,
+        contract: Contract,
+        name: str,
+        *,
+        positions: Positions | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.contract = contract
+        self.name = name
+        self.metrics = metrics or NullMetrics()
+        self._broker = broker
+        self._registry = registry
+        self._codec = RecordCodec(contract.schema, contract.schema_id, registry.schema)
+        self._positions = positions
+        self._landing = uuid.uuid4().hex
+        self._pending: KafkaError | None = None
+        self._receipts: Producer | None = None
+        self._consumer = Consumer(
+            broker.config(
+                group_id=f"{broker.client_id}.{name}",
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_wait_max_ms=100,
+                queued_max_messages_kbytes=32_768,
+                topic_metadata_refresh_interval_ms=30_000,
+            )
+        )
+        self._consumer.subscribe([contract.topic], on_assign=self._assigned)
+
+    @classmethod
+    def open(
+        cls,
+        settings: SystemSettings | Path | str,
+        resource: str,
+        name: str = "subscriber",
+        *,
+        positions: Positions | None = None,
+        metrics: Metrics | None = None,
+    ) -> Self:
+        """Return a subscriber of ``resource`` (code or slug) as the system in ``settings`` (or the file of them).
+
+        ``name`` names the consumer group after the system: programs of one name share the partitions.
+        ``positions``: given a topic, returns the next offset of each partition as the destination has it; the
+        subscriber starts there, whatever Kafka has noted. Without it, Kafka's committed offsets count.
+        """
+        known = settings if isinstance(settings, SystemSettings) else load(SystemSettings, Path(settings))
+        registry = RegistryClient(known.registry, known.identity)
+        broker = Broker.of(known, registry)
+        return cls(broker, registry, registry.contract(resource), name, positions=positions, metrics=metrics)
+
+    @property
+    def client_id(self) -> str:
+        """The system that subscribes."""
+        return self._broker.client_id
+
+    def poll(self, max_records: int, timeout_s: float) -> list[Received]:
+        """Return the next records, at most ``max_records``; empty when none came in ``timeout_s`` seconds.
+
+        Errors: NotGranted as soon as the broker refuses; records that came before it are returned first.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            raise self._broker.translate(pending, self.contract.topic)
+        messages = self._consume(max_records, timeout_s)
+        records: list[Received] = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(self._received(message))
+            elif records:
+                self._pending = error
+                break
+            else:
+                raise self._broker.translate(error, self.contract.topic)
+        return records
+
+    def batches(self, max_records: int = 1000, idle_s: float | None = None) -> Iterator[list[Received]]:
+        """Yield what ``poll`` returns, for ever; with ``idle_s``, until nothing came for so many seconds."""
+        last = time.monotonic()
+        while idle_s is None or time.monotonic() - last < idle_s:
+            records = self.poll(max_records, 0.5)
+            if records:
+                yield records
+                last = time.monotonic()
+
+    def done(self, records: Sequence[Received]) -> None:
+        """Say that ``records`` were dealt with: receipts, then the offsets."""
+        self.send_receipts(
+            landed_receipts(records, self.contract, self.client_id, self.name, self._landing, time.time_ns() // 10**6)
+        )
+        self.commit(next_offsets(records))
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Note at the broker that everything before these offsets is done, by partition."""
+        marks = [TopicPartition(self.contract.topic, number, offset) for number, offset in offsets.items()]
+        try:
+            self._consumer.commit(offsets=marks, asynchronous=False)
+        except KafkaException as exc:
+            raise self._broker.translate(exc, f"{self.client_id}.{self.name}") from exc
+
+    def rewind(self) -> None:
+        """Go back to the destination's positions, after a landing that failed."""
+        assert self._positions is not None, "only a subscriber with positions can be rewound"
+        known = self._positions(self.contract.topic)
+        self._pending = None
+        try:
+            for held in self._consumer.assignment():
+                offset = known.get(held.partition, OFFSET_BEGINNING)
+                self._consumer.seek(TopicPartition(held.topic, held.partition, offset))
+        except KafkaException as exc:
+            raise self._broker.translate(exc, self.contract.topic) from exc
+
+    def send_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Send receipts to this system's receipts topic; returns when the broker has all of them."""
+        if self._receipts is None:
+            self._receipts = Producer(self._broker.config(enable_idempotence=True, linger_ms=5, compression_type="lz4"))
+        topic = receipts_topic(self.client_id)
+        failures: list[KafkaError] = []
+        for receipt in receipts:
+            self._receipts.produce(
+                topic, receipt.to_bytes(), on_delivery=lambda err, _msg: failures.append(err) if err else None
+            )
+            self._receipts.poll(0)
+        left = self._receipts.flush(FLUSH_TIMEOUT_S)
+        if failures:
+            raise self._broker.translate(failures[0], topic)
+        if left:
+            raise BrokerUnavailable(reason=Text(f"{left} receipts not acknowledged", f"{left} 条回执未获确认"))
+
+    def close(self) -> None:
+        """Leave the group, the broker and the registry; safe to call twice."""
+        self._consumer.close()
+        self._registry.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _consume(self, max_records: int, timeout_s: float) -> list[Message]:
+        try:
+            first = self._consumer.poll(timeout_s)
+            if first is None:
+                return []
+            return [first, *self._consumer.consume(max_records - 1, GATHER_S)] if max_records > 1 else [first]
+        except KafkaException as exc:
+            raise self._broker.translate(exc, self.contract.topic) from exc
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._positions is None:
+            return
+        known = self._positions(self.contract.topic)
+        for partition in partitions:
+            partition.offset = known.get(partition.partition, OFFSET_BEGINNING)
+        consumer.assign(partitions)
+
+    def _received(self, message: Message) -> Received:
+        key, value = message.key() or b"", message.value()
+        row: Row | None = None
+        fault: BadWire | None = None
+        if value is not None:
+            try:
+                row = self._codec.decode(value)
+            except BadWire as exc:
+                fault = exc
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        return Received(
+            key=key,
+            row=row,
+            partition=partition,
+            offset=offset,
+            timestamp_ms=message.timestamp()[1],
+            batch=_batch(message),
+            digest=record_digest(key, value),
+            fault=fault,
+        )
+
+
+def _batch(message: Message) -> str:
+    headers = dict(message.headers() or ())
+    batch = headers.get(BATCH_HEADER)
+    return batch.hex() if isinstance(batch, bytes) else ""

@@ -1,0 +1,145 @@
+"""A transactional producer that keeps a position: records and position are committed together, or not at all.
+
+The position is the metadata of an offset commit of the producer's own group, so it lives at the broker, needs no topic
+of its own and is guarded by the group's ACL. After an error, close the producer and make a new one: making it settles
+what the old one left behind (``init_transactions``), and reads the position that holds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from exchange.errors import ExchangeError
+from exchange.kafka import Broker
+
+Headers = list[tuple[str, str | bytes | None]]
+
+TIMEOUT_S = 60.0
+START_TIMEOUT_S = 30.0
+POSITION_BYTES = 3000  # the broker takes 4096 bytes of metadata with an offset (offset.metadata.max.bytes)
+
+
+class TransactionalProducer:
+    """Sends to ``topic`` and others in transactions. Errors: NotGranted, Fenced, LoginFailed, BrokerUnavailable."""
+
+    def __init__(self, broker: Broker, group: str, topic: str) -> None:
+        """``group``: the consumer group whose offset metadata keeps the position; group and topic name the writer."""
+        self._broker = broker
+        self._group = group
+        self._topic = topic
+        self._commits = 0
+        self._open = False
+        self._failed: KafkaError | None = None
+        self._producer = Producer(
+            broker.config(
+                transactional_id=f"{group}.{topic}",
+                compression_type="lz4",
+                linger_ms=5,
+                queue_buffering_max_messages=200_000,
+                delivery_report_only_error=True,
+                transaction_timeout_ms=int(TIMEOUT_S * 1000),
+                message_max_bytes=10_000_000,
+            )
+        )
+        try:
+            self._producer.init_transactions(START_TIMEOUT_S)
+        except KafkaException as exc:
+            raise self._translate(exc) from exc
+        self.position = self._read_position()
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Add one record to the open transaction, or open one; waits while librdkafka's queue is full."""
+        if not self._open:
+            self._producer.begin_transaction()
+            self._open = True
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=headers, on_delivery=self._note_failure)
+            except BufferError:
+                self._producer.poll(0.05)
+            except KafkaException as exc:
+                raise self._translate(exc) from exc
+            else:
+                return
+
+    def commit(self, position: Mapping[str, Any] | None) -> None:
+        """Commit what was sent, and ``position`` with it (None: it stays); nothing to do for an empty transaction."""
+        try:
+            if position is not None:
+                self._move(position)
+            if self._open:
+                self._commit()
+        except KafkaException as exc:
+            raise self._translate(exc) from exc
+        self.position = position if position is not None else self.position
+
+    def abort(self) -> None:
+        """Give up what was sent since the last commit."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self._producer.abort_transaction(TIMEOUT_S)
+        except KafkaException as exc:
+            raise self._translate(exc) from exc
+
+    def close(self) -> None:
+        """Leave; the broker aborts an open transaction when the next producer of this name comes, or in a minute."""
+        self._producer.purge()
+        self._producer.flush(1)
+
+    def _commit(self) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                self._producer.commit_transaction(TIMEOUT_S)
+            except KafkaException as exc:
+                if exc.args[0].retriable() and time.monotonic() < deadline:
+                    continue
+                self._give_up(exc)
+            self._open = False
+            return
+
+    def _give_up(self, error: KafkaException) -> None:
+        if error.args[0].txn_requires_abort():
+            self.abort()
+        if self._failed is not None:  # a record's own error says more than the transaction's
+            raise KafkaException(self._failed) from error
+        raise error
+
+    def _move(self, position: Mapping[str, Any]) -> None:
+        text = json.dumps(position, separators=(",", ":"))
+        if len(text) > POSITION_BYTES:
+            raise ValueError(f"a position has at most {POSITION_BYTES} bytes of JSON, not {len(text)}")
+        if not self._open:
+            self._producer.begin_transaction()
+            self._open = True
+        self._commits += 1
+        moved = TopicPartition(self._topic, 0, self._commits, text)
+        self._producer.send_offsets_to_transaction([moved], self._group_metadata, TIMEOUT_S)
+
+    def _read_position(self) -> Mapping[str, Any] | None:
+        reader = Consumer(self._broker.config(group_id=self._group))
+        try:
+            committed = reader.committed([TopicPartition(self._topic, 0)], START_TIMEOUT_S)[0]
+            self._group_metadata = reader.consumer_group_metadata()
+        except KafkaException as exc:
+            raise self._translate(exc) from exc
+        finally:
+            reader.close()
+        if committed.error is not None:
+            raise self._broker.translate(committed.error, self._topic)
+        self._commits = max(committed.offset, 0)
+        position: Mapping[str, Any] | None = json.loads(committed.metadata) if committed.metadata else None
+        return position
+
+    def _note_failure(self, error: KafkaError | None, _message: Message) -> None:
+        self._failed = self._failed or error
+
+    def _translate(self, error: KafkaException) -> ExchangeError:
+        return self._broker.translate(error, self._topic)

@@ -1,0 +1,239 @@
+"""Reading a value of an item from text, and checking the values of a row: every fault is a BadRecord."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from stdnum.cn import ric, uscc
+from stdnum.exceptions import ValidationError
+
+from exchange.errors import BadRecord
+from exchange.items import Check, Item, ItemType, Row, Value
+from exchange.text import Text
+
+CHINA = ZoneInfo("Asia/Shanghai")
+INT64 = 2**63
+CITIZEN_ID_LENGTH = 18
+
+TRUE = frozenset({"true", "t", "1", "yes", "y", "是"})
+FALSE = frozenset({"false", "f", "0", "no", "n", "否"})
+
+
+def parse(item: Item, text: str, zone: tzinfo = CHINA) -> Value:
+    """Return the value of ``item`` that ``text`` writes; empty text is None, except for C and M that are mandatory.
+
+    A date-time without a zone is read in ``zone``. Errors: BadRecord. Lengths and check characters: see check_row.
+    """
+    if text == "":
+        return None
+    try:
+        return _PARSERS[item.type](item, text, zone)
+    except (ValueError, InvalidOperation) as exc:
+        raise BadRecord(item.name, f"type_{item.type}", _EXPECTED[item.type]) from exc
+
+
+def check_row(items: Sequence[Item], row: Row) -> None:
+    """Raise BadRecord for the first value of ``row`` that its item does not allow."""
+    for item, value in zip(items, row, strict=True):
+        if value is None or value == "":
+            if item.mandatory and (item.primary_key or value is None):
+                raise BadRecord(item.name, "required", Text("a value is required", "必填项为空"))
+            continue
+        _RULES[item.type](item, value)
+        if item.check is not None:
+            _check_characters(item, str(value))
+
+
+def _as_decimal(_item: Item, text: str, _zone: tzinfo) -> Decimal:
+    value = Decimal(text.strip())
+    if not value.is_finite():
+        raise InvalidOperation
+    return value
+
+
+def _as_number(item: Item, text: str, zone: tzinfo) -> int | Decimal:
+    return _as_decimal(item, text, zone) if item.digits else _as_int(item, text, zone)
+
+
+def _as_int(_item: Item, text: str, _zone: tzinfo) -> int:
+    if "_" in text:
+        raise ValueError(text)
+    return int(text)
+
+
+def _as_float(_item: Item, text: str, _zone: tzinfo) -> float:
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
+def _as_date(_item: Item, text: str, _zone: tzinfo) -> date:
+    plain = text.strip().replace("/", "-")
+    if plain.isdigit() and len(plain) != len("20240131"):
+        raise ValueError(text)
+    return date.fromisoformat(plain)
+
+
+def _as_instant(_item: Item, text: str, zone: tzinfo) -> datetime:
+    value = datetime.fromisoformat(text.strip().replace("/", "-"))
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _as_logical(_item: Item, text: str, _zone: tzinfo) -> bool:
+    word = text.strip().lower()
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise ValueError(text)
+
+
+_PARSERS: dict[ItemType, Callable[[Item, str, tzinfo], Value]] = {
+    ItemType.TEXT: lambda _i, text, _z: text,
+    ItemType.MEMO: lambda _i, text, _z: text,
+    ItemType.NUMBER: _as_number,
+    ItemType.MONEY: _as_decimal,
+    ItemType.DATE: _as_date,
+    ItemType.INSTANT: _as_instant,
+    ItemType.LOGICAL: _as_logical,
+    ItemType.BINARY: lambda _i, text, _z: bytes.fromhex(text),
+    ItemType.DOUBLE: _as_float,
+    ItemType.FLOAT: _as_float,
+    ItemType.INTEGER: _as_int,
+}
+
+_EXPECTED: dict[ItemType, Text] = {
+    ItemType.TEXT: Text("text is expected", "应为文本"),
+    ItemType.MEMO: Text("text is expected", "应为文本"),
+    ItemType.NUMBER: Text("a number is expected, e.g. 12.50", "应为数值，例如 12.50"),
+    ItemType.MONEY: Text("an amount is expected, e.g. 12.50", "应为金额，例如 12.50"),
+    ItemType.DATE: Text("a date is expected, e.g. 2024-01-31", "应为日期，例如 2024-01-31"),
+    ItemType.INSTANT: Text(
+        "a date and time is expected, e.g. 2024-01-31T08:30:00", "应为日期时间，例如 2024-01-31T08:30:00"
+    ),
+    ItemType.LOGICAL: Text("true or false is expected", "应为 true 或 false（是/否）"),
+    ItemType.BINARY: Text("bytes in hexadecimal are expected", "应为十六进制字节"),
+    ItemType.DOUBLE: Text("a number is expected, e.g. 1.5", "应为数值，例如 1.5"),
+    ItemType.FLOAT: Text("a number is expected, e.g. 1.5", "应为数值，例如 1.5"),
+    ItemType.INTEGER: Text("a whole number is expected, e.g. 42", "应为整数，例如 42"),
+}
+
+
+def _of(item: Item, value: Value, *types: type) -> None:
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise BadRecord(item.name, f"type_{item.type}", _EXPECTED[item.type])
+
+
+def _text_rule(item: Item, value: Value) -> None:
+    if not isinstance(value, str):
+        raise BadRecord(item.name, f"type_{item.type}", _EXPECTED[item.type])
+    if item.length is not None and len(value) > item.length:
+        raise BadRecord(
+            item.name,
+            "length",
+            Text(f"{len(value)} characters, {item.length} allowed", f"长度 {len(value)}，最多 {item.length} 个字符"),
+        )
+    if "\x00" in value:
+        raise BadRecord(item.name, "nul", Text("a NUL character is not allowed", "不允许出现 NUL 字符"))
+    if not value.isascii():
+        _encodable(item, value)
+
+
+def _encodable(item: Item, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise BadRecord(item.name, "unicode", Text("not valid Unicode text", "不是有效的 Unicode 文本")) from exc
+
+
+def _int_rule(item: Item, value: Value) -> None:
+    _of(item, value, int)
+    if isinstance(value, int) and not -INT64 <= value < INT64:
+        raise BadRecord(item.name, "range", Text("beyond 64 bits", "超出 64 位整数范围"))
+
+
+def _number_rule(item: Item, value: Value) -> None:
+    if item.digits is None:
+        _int_rule(item, value)
+        _fits(item, Decimal(value) if isinstance(value, int) else Decimal(0), item.length or 19, 0)
+        return
+    _of(item, value, Decimal, int)
+    if isinstance(value, Decimal | int):
+        _fits(item, Decimal(value), *item.digits)
+
+
+def _fits(item: Item, value: Decimal, precision: int, scale: int) -> None:
+    if not value.is_finite():
+        raise BadRecord(item.name, "range", Text("not a finite number", "不是有限数值"))
+    _sign, digits, exponent = value.normalize().as_tuple()
+    assert isinstance(exponent, int)
+    whole = max(0, len(digits) + exponent) if any(digits) else 0
+    if max(0, -exponent) > scale or whole > precision - scale:
+        raise BadRecord(
+            item.name,
+            "range",
+            Text(
+                f"does not fit {precision} digits with {scale} after the point",
+                f"超出精度：共 {precision} 位，小数 {scale} 位",
+            ),
+        )
+
+
+def _date_rule(item: Item, value: Value) -> None:
+    if isinstance(value, datetime):
+        raise BadRecord(item.name, "type_D", _EXPECTED[ItemType.DATE])
+    _of(item, value, date)
+
+
+def _instant_rule(item: Item, value: Value) -> None:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise BadRecord(item.name, "type_T", Text("a date and time with its zone is expected", "应为带时区的日期时间"))
+
+
+_RULES: dict[ItemType, Callable[[Item, Value], None]] = {
+    ItemType.TEXT: _text_rule,
+    ItemType.MEMO: _text_rule,
+    ItemType.NUMBER: _number_rule,
+    ItemType.MONEY: _number_rule,
+    ItemType.DATE: _date_rule,
+    ItemType.INSTANT: _instant_rule,
+    ItemType.LOGICAL: lambda item, value: _of(item, value, bool),
+    ItemType.BINARY: lambda item, value: _of(item, value, bytes),
+    ItemType.DOUBLE: lambda item, value: _of(item, value, float, int),
+    ItemType.FLOAT: lambda item, value: _of(item, value, float, int),
+    ItemType.INTEGER: _int_rule,
+}
+
+
+def _check_characters(item: Item, value: str) -> None:
+    valid = _is_credit_code(value) if item.check is Check.USCC else _is_citizen_id(value)
+    if not valid:
+        raise BadRecord(
+            item.name,
+            f"check_{item.check}",
+            Text(
+                f"not a valid {item.check}: check character, date or form is wrong",
+                f"{item.check} 校验不通过：校验码、日期或格式有误",
+            ),
+        )
+
+
+def _is_credit_code(value: str) -> bool:
+    try:
+        return uscc.validate(value) == value
+    except ValidationError:
+        return False
+
+
+def _is_citizen_id(value: str) -> bool:
+    """Form, birth date and check character; not the place, as numbers outlive the divisions that they name."""
+    if len(value) != CITIZEN_ID_LENGTH or not (value[:-1].isascii() and value[:-1].isdigit()):
+        return False
+    try:
+        ric.get_birth_date(value)
+    except ValidationError:
+        return False
+    return value[-1] == ric.calc_check_digit(value)
