@@ -45,9 +45,13 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """A bounded piece of a source: rows in item order, keys of deleted rows, rejects, and the position after them."""
+    """A bounded piece of a source: rows in item order, keys of deleted rows, rejects, and the position after them.
+
+    ``lines``: the physical line of each row, when the source is a file; a row that is found wrong later is named by it.
+    """
 
     rows: Sequence[Row] = ()
+    lines: Sequence[int] = ()
     deleted: Sequence[bytes] = ()
     rejects: Sequence[Reject] = ()
     position: Position | None = None
@@ -57,6 +61,7 @@ class Source(Protocol):
     """A department's data, read in passes."""
 
     coverage: Coverage
+    place: str  # file or table, as rejects name it
 
     def connect(self) -> None:
         """Open what is needed; called again after NotConnected."""
@@ -76,7 +81,7 @@ class Landing:
     """What one landing transaction holds.
 
     ``changes``: (key, row) in the topic's order, row None for a delete. ``positions``: for each partition
-    (expected, next): the offset that the destination must be at, and the offset after this landing.
+    (expected, next): the offset that the destination must be at (0: it has none), and the offset after this landing.
     """
 
     topic: str
@@ -98,7 +103,7 @@ class Sink(Protocol):
         """Return the next offset of each partition of ``topic`` that has landed something."""
 
     def write(self, landing: Landing) -> None:
-        """Apply all of ``landing`` in one transaction, or nothing. Errors: Fenced when a position is not as expected."""
+        """Apply all of ``landing`` in one transaction, or nothing. Errors: Fenced: a position is not as expected."""
 
     def unsent_receipts(self, limit: int) -> Sequence[Receipt]:
         """Return receipts that were landed and not yet marked as sent, oldest first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,6 @@ from exchange.errors import BrokerUnavailable, ExchangeError, Fenced, LoginFaile
 from exchange.registry_client import NodeInfo, RegistryClient
 from exchange.settings import SystemSettings
 from exchange.text import Text
-
-log = logging.getLogger("exchange.kafka")
 
 ClientConfig = dict[str, Any]
 
@@ -61,7 +58,7 @@ class Broker:
             "client.id": identity.client_id,
             "retry.backoff.ms": 5,  # a transaction right after another one is told to retry: 30 ms instead of 130
             "reconnect.backoff.max.ms": 2000,
-            "logger": log,
+            "log_level": 2,  # who waits for the broker says so once; librdkafka would say it each second
         }
         if kafka.ca_file:
             config["ssl.ca.location"] = str(kafka.ca_file)

@@ -13,6 +13,7 @@ from exchange.items import Row
 class Received:
     """One record: ``row`` in item order, None for a delete; ``fault`` when the bytes are no record of the resource.
 
+    ``schema_id``: the schema that the publisher wrote with, None for a delete;
     ``batch``: 32 hex digits of the publisher's batch, empty when the record names none;
     ``digest``: see ``exchange.receipts.record_digest``; ``timestamp_ms``: the publisher's clock, UTC.
     """
@@ -25,6 +26,7 @@ class Received:
     batch: str
     digest: int
     fault: BadWire | None = None
+    schema_id: int | None = None
 
 
 def next_offsets(records: Sequence[Received]) -> dict[int, int]:

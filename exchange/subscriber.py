@@ -25,7 +25,7 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from exchange.codec import BadWire, RecordCodec
+from exchange.codec import HEADER_BYTES, BadWire, RecordCodec
 from exchange.config import load
 from exchange.contract import Contract, receipts_topic
 from exchange.errors import BrokerUnavailable
@@ -80,7 +80,7 @@ class Subscriber:
                 auto_offset_reset="earliest",
                 fetch_wait_max_ms=100,
                 queued_max_messages_kbytes=32_768,
-                topic_metadata_refresh_interval_ms=30_000,
+                topic_metadata_refresh_interval_ms=5_000,  # a grant given meanwhile is noticed
             )
         )
         self._consumer.subscribe([contract.topic], on_assign=self._assigned)
@@ -236,6 +236,7 @@ class Subscriber:
             batch=_batch(message),
             digest=record_digest(key, value),
             fault=fault,
+            schema_id=int.from_bytes(value[1:HEADER_BYTES], "big") if value is not None else None,
         )
 
 

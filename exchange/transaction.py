@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -90,8 +91,9 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Leave; the broker aborts an open transaction when the next producer of this name comes, or in a minute."""
-        self._producer.purge()
-        self._producer.flush(1)
+        with suppress(KafkaException):  # a producer that is beyond use says so again; who uses it was told already
+            self._producer.purge()
+            self._producer.flush(1)
 
     def _commit(self) -> None:
         deadline = time.monotonic() + TIMEOUT_S
@@ -106,10 +108,12 @@ class TransactionalProducer:
             return
 
     def _give_up(self, error: KafkaException) -> None:
+        of_record = self._failed  # before the abort, which fails every record that is still queued
         if error.args[0].txn_requires_abort():
-            self.abort()
-        if self._failed is not None:  # a record's own error says more than the transaction's
-            raise KafkaException(self._failed) from error
+            with suppress(ExchangeError):  # the first error says more than what follows from it
+                self.abort()
+        if of_record is not None:  # a record's own error says more than the transaction's
+            raise KafkaException(of_record) from error
         raise error
 
     def _move(self, position: Mapping[str, Any]) -> None:

@@ -1,0 +1,192 @@
+"""Landing a topic: records, position and receipts in one transaction of the destination, so each record lands once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from adapters.contract_watch import ContractWatch
+from adapters.engine import Run
+from adapters.patience import Stopped
+from adapters.protocol import Landing, Reject, Sink
+from adapters.rejects import RejectFile
+from adapters.summary import Summary
+from exchange.errors import ExchangeError, NotConnected, Refused, TooManyRejects
+from exchange.receipts import landed_receipts
+from exchange.record import Received, next_offsets
+from exchange.subscriber import Subscriber
+
+log = logging.getLogger("exchange.adapter")
+
+POLL_S = 0.5
+ONCE_IDLE_S = 5.0
+RECEIPTS_AT_ONCE = 500
+
+
+class SinkEngine:
+    """Runs one sink until it is stopped, or until nothing more comes."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._settings = run.config.settings
+        self._limits = run.config.settings.limits
+        self._patience = run.patience()
+        self._rejects = RejectFile(run.config.rejects_dir, run.name)
+        self._watch = ContractWatch(self._settings, self._settings.adapter.resource)
+        self._subscriber: Subscriber | None = None
+        self._sink: Sink | None = None
+        self._expected: dict[int, int] = {}
+        self._owed = True  # receipts of an earlier run may be unsent
+        self._held: ExchangeError | None = None  # an error that waits until the records before it have landed
+        self.summary = run.summary
+
+    def run(self) -> Summary:
+        """Land until stopped. Errors: those that waiting does not cure."""
+        began = time.monotonic()
+        try:
+            self._cycles()
+        except Stopped:
+            pass
+        finally:
+            self._disconnect()
+            self.summary.seconds = round(time.monotonic() - began, 3)
+            self.summary.rejects_file = str(self._rejects.path) if self._rejects.path else None
+        return self.summary
+
+    def _cycles(self) -> None:
+        idle = self._run.options.until_idle_s
+        if idle is None and self._run.options.once:
+            idle = ONCE_IDLE_S
+        active = time.monotonic()
+        while not self._run.stop.is_set():
+            if self._patience.call(self._step):
+                active = time.monotonic()
+            elif idle is not None and time.monotonic() - active >= idle:
+                return
+
+    def _step(self) -> bool:
+        """Land what has come; return whether anything had."""
+        try:
+            subscriber, sink = self._connected()
+            records = subscriber.poll(self._limits.batch_rows, POLL_S)
+            if records:
+                records += self._more(subscriber, len(records))
+                if self._watch.outdated(subscriber.contract, _schemas(records)):
+                    self._disconnect()  # the records come again, and are read as the new contract says
+                    return True
+                self._land(subscriber, sink, records)
+            self._forward(subscriber, sink)
+            if self._held is not None:
+                raise self._held
+        except ExchangeError:
+            self._disconnect()
+            raise
+        return bool(records)
+
+    def _more(self, subscriber: Subscriber, have: int) -> list[Received]:
+        """Fill the landing for at most ``batch_wait_ms``: few big transactions are quicker than many small ones."""
+        more: list[Received] = []
+        deadline = time.monotonic() + self._limits.batch_wait_ms / 1000
+        while (room := self._limits.batch_rows - have - len(more)) > 0 and (left := deadline - time.monotonic()) > 0:
+            try:
+                more += subscriber.poll(room, left)
+            except (NotConnected, Refused) as exc:
+                self._held = exc  # what has come before it was given rightly, and lands
+                break
+        return more
+
+    def _land(self, subscriber: Subscriber, sink: Sink, records: Sequence[Received]) -> None:
+        began = time.monotonic()
+        contract = subscriber.contract
+        good = [record for record in records if record.fault is None]
+        self._set_aside(contract.topic, [record for record in records if record.fault is not None])
+        offsets = next_offsets(records)
+        now_ms = time.time_ns() // 1_000_000
+        sink.write(
+            Landing(
+                topic=contract.topic,
+                changes=[(record.key, record.row) for record in good],
+                positions={part: (self._expected.get(part, 0), offset) for part, offset in offsets.items()},
+                receipts=landed_receipts(
+                    good, contract, subscriber.client_id, self._run.name, sink.landing_id(), now_ms
+                ),
+            )
+        )
+        self._expected.update(offsets)
+        self._owed = True
+        subscriber.commit(offsets)
+        self._count(good, time.monotonic() - began)
+
+    def _set_aside(self, topic: str, broken: Sequence[Received]) -> None:
+        """Keep what is no record in the rejects file; its receipt will be missing, and so the owner learns of it."""
+        if not broken:
+            return
+        rejects = [
+            Reject(f"{topic}-{record.partition}", record.offset, None, "wire", record.fault.text, record.key.hex())
+            for record in broken
+            if record.fault is not None
+        ]
+        self._rejects.write(rejects)
+        self.summary.rejected += len(rejects)
+        self._run.metrics.add("exchange_rejected_records_total", len(rejects), rule="wire", **self._run.labels)
+        if self.summary.rejected > self._limits.max_rejects:
+            raise TooManyRejects(
+                rejected=self.summary.rejected, limit=self._limits.max_rejects, file=self._rejects.path
+            )
+
+    def _count(self, good: Sequence[Received], seconds: float) -> None:
+        deletes = sum(record.row is None for record in good)
+        self.summary.landed += len(good) - deletes
+        self.summary.deleted += deletes
+        self.summary.passes += 1
+        metrics, labels = self._run.metrics, self._run.labels
+        metrics.add("exchange_landed_records_total", len(good), **labels)
+        metrics.add("exchange_landed_batches_total", 1, **labels)
+        metrics.observe("exchange_batch_seconds", seconds, **labels)
+        if good:
+            oldest = min(record.timestamp_ms for record in good)
+            metrics.observe("exchange_end_to_end_seconds", max(0.0, time.time() - oldest / 1000), **labels)
+
+    def _forward(self, subscriber: Subscriber, sink: Sink) -> None:
+        """Send receipts that landed; one that is sent twice is one receipt, because of its id."""
+        while self._owed:
+            receipts = sink.unsent_receipts(RECEIPTS_AT_ONCE)
+            if receipts:
+                subscriber.send_receipts(receipts)
+                sink.mark_sent([receipt.id for receipt in receipts])
+            self._owed = len(receipts) == RECEIPTS_AT_ONCE
+
+    def _connected(self) -> tuple[Subscriber, Sink]:
+        if self._subscriber is None or self._sink is None:
+            adapter = self._settings.adapter
+            self._sink = self._open_sink()
+            self._subscriber = Subscriber.open(
+                self._settings, adapter.resource, adapter.name, positions=self._assigned, metrics=self._run.metrics
+            )
+        return self._subscriber, self._sink
+
+    def _open_sink(self) -> Sink:
+        """The sink comes before the subscriber: on assignment the broker's client asks it for the positions."""
+        sink = self._run.config.sink(self._watch.contract())
+        sink.connect()
+        return sink
+
+    def _assigned(self, topic: str) -> Mapping[int, int]:
+        assert self._sink is not None
+        known = self._sink.positions(topic)
+        self._expected = dict(known)
+        return known
+
+    def _disconnect(self) -> None:
+        self._held = None
+        if self._subscriber is not None:
+            self._subscriber.close()
+            self._subscriber = None
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
+
+
+def _schemas(records: Sequence[Received]) -> set[int]:
+    return {record.schema_id for record in records if record.schema_id is not None}

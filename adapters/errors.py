@@ -1,0 +1,33 @@
+"""What can go wrong with an adapter beyond the family of ``exchange.errors``."""
+
+from __future__ import annotations
+
+from exchange.errors import ExchangeError, NotConnected
+from exchange.text import Text
+
+
+class SourceChanging(NotConnected):
+    """The source changed while it was being read: this pass does not show it whole."""
+
+    code = "source_changing"
+    text = Text("{what} changed while it was being read", "{what} 在读取过程中发生变化")
+    hint = Text(
+        "It is read again by itself; write the new file elsewhere and rename it into place.",
+        "系统会自动重读；请先写到别处，再改名替换。",
+    )
+
+
+class TooManyDeletes(ExchangeError):
+    """A whole pass would delete a large share of the resource: probably an empty or truncated source."""
+
+    code = "too_many_deletes"
+    exit_code = 5
+    text = Text(
+        "{source} no longer has {gone} of {known} published rows, more than max_delete_share = {share} allows;"
+        " nothing was deleted",
+        "{source} 缺少已发布 {known} 条中的 {gone} 条，超过 max_delete_share = {share}；未删除任何记录",
+    )
+    hint = Text(
+        "Check that the source is complete; if the rows are really gone, run once with --allow-deletes.",
+        "请检查数据源是否完整；若确已删除，请加 --allow-deletes 运行一次。",
+    )

@@ -1,0 +1,93 @@
+"""Waiting: whatever is away comes back, and the engine goes on by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event, stop_when_event_set
+from tenacity.wait import wait_random_exponential
+
+from adapters.summary import Summary
+from exchange.errors import BackOff, ExchangeError, NotConnected, Refused
+from exchange.metrics import Metrics
+
+log = logging.getLogger("exchange.adapter")
+T = TypeVar("T")
+
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 15.0
+REFUSED_WAIT_S = 2.0  # a grant is given by people; the broker is asked for it at most this often
+
+
+class Stopped(Exception):
+    """The process was asked to stop while it waited."""
+
+
+class Patience:
+    """Repeats a step while its error says that waiting helps; an episode is logged when it begins and when it ends."""
+
+    def __init__(
+        self, stop: threading.Event, metrics: Metrics, stream: dict[str, str], summary: Summary, *, wait_refused: bool
+    ) -> None:
+        """``stream``: the labels of the metrics; ``wait_refused``: a missing grant is waited for too."""
+        self._summary = summary
+        self.waiting_for: ExchangeError | None = None
+        self._stop = stop
+        self._metrics = metrics
+        self._stream = stream
+        self._wait_refused = wait_refused
+        self._since = 0.0
+
+    def call(self, step: Callable[[], T]) -> T:
+        """Return what ``step`` returns, however often it takes. Errors: Stopped, and what waiting does not cure."""
+        retrying = Retrying(
+            retry=retry_if_exception(self._helps),
+            wait=_wait,
+            stop=stop_when_event_set(self._stop),
+            sleep=sleep_using_event(self._stop),
+            before_sleep=self._note,
+            reraise=True,
+        )
+        try:
+            result = retrying(step)
+        except (NotConnected, Refused) as exc:
+            if self._stop.is_set():
+                raise Stopped from exc
+            raise
+        self._recovered()
+        return result
+
+    def _helps(self, error: BaseException) -> bool:
+        return isinstance(error, NotConnected) or (self._wait_refused and isinstance(error, Refused))
+
+    def _note(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if not isinstance(error, ExchangeError):
+            return
+        self._summary.waits += 1
+        self._metrics.add("exchange_retries_total", 1, reason=error.code, **self._stream)
+        if self.waiting_for is None or self.waiting_for.code != error.code:
+            self._since = self._since if self.waiting_for else time.monotonic()
+            self.waiting_for = error
+            log.warning("%s: waiting: %s", self._stream["adapter"], error)
+
+    def _recovered(self) -> None:
+        if self.waiting_for is not None:
+            seconds = time.monotonic() - self._since
+            log.info("%s: goes on after %.1f s (%s)", self._stream["adapter"], seconds, self.waiting_for.code)
+            self.waiting_for = None
+
+
+_exponential = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, min=FIRST_WAIT_S)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, BackOff):
+        return float(str(error.facts["wait_s"]))
+    seconds = _exponential(state)
+    return min(seconds, REFUSED_WAIT_S) if isinstance(error, Refused) else seconds

@@ -1,0 +1,56 @@
+"""Where rejected records go: a file of the department's own, and the resource's dead-letter topic."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters.protocol import Reject
+
+
+def as_json(reject: Reject, adapter: str, at: datetime) -> str:
+    """Return one reject as a line of JSON: where, which rule, the reason in both languages, the record as found."""
+    return json.dumps(
+        {
+            "file": reject.place,
+            "line": reject.line,
+            "column": reject.column,
+            "rule": reject.rule,
+            "reason": {"en": reject.reason.en, "zh": reject.reason.zh},
+            "raw": reject.raw,
+            "adapter": adapter,
+            "at": at.isoformat(timespec="milliseconds"),
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+class RejectFile:
+    """One file for each pass that rejects something, ``<directory>/<adapter>/<UTC time>.jsonl``, mode 0600."""
+
+    def __init__(self, directory: Path, adapter: str) -> None:
+        self._directory = directory / adapter
+        self._adapter = adapter
+        self.path: Path | None = None
+
+    def begin(self) -> None:
+        """Start a new pass: its first reject makes a new file."""
+        self.path = None
+
+    def write(self, rejects: Sequence[Reject]) -> list[bytes]:
+        """Append ``rejects`` and return them as written; they are on the disk when this returns."""
+        now = datetime.now(UTC)
+        lines = [as_json(reject, self._adapter, now) for reject in rejects]
+        if self.path is None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path = self._directory / now.strftime("%Y%m%dT%H%M%S.%fZ.jsonl")
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "ab") as file:
+            file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())
+        return [line.encode("utf-8", "backslashreplace") for line in lines]

@@ -1,0 +1,140 @@
+"""A table of SQLite or PostgreSQL as destination: rows, position and receipts in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+from sqlalchemy import Connection, Engine, Table, bindparam, delete
+
+from adapters.databases import DatabaseConfig, Problem, name_of, open_engine, translated
+from adapters.protocol import Landing, Stream
+from adapters.spec import Spec
+from adapters.sql_ledger import Ledger
+from adapters.sql_table import prepare
+from adapters.sql_types import convert_row, converter
+from adapters.sql_upsert import Upsert, make_upsert
+from exchange.errors import SinkProblem
+from exchange.items import KeyCodec, Row
+from exchange.receipts import Receipt
+from exchange.text import Text
+from exchange.values import parse
+
+SPEC = Spec(
+    side="sink",
+    kind="sql",
+    summary=Text("a table of SQLite or PostgreSQL, exactly once", "SQLite 或 PostgreSQL 的表，恰好一次"),
+    example='[sink]\nkind = "sql"\nurl = "postgresql://writer@127.0.0.1/villages"\n'
+    'password_file = "db.secret"\ntable = "villages"',
+)
+
+
+class Config(DatabaseConfig):
+    """Which table."""
+
+    table: str = Field(description="table, or schema.table", examples=["villages"])
+    create_table: bool = Field(
+        default=True, description="make a missing table; a table made so gets the columns of new items too"
+    )
+
+
+def open_sink(config: Config, stream: Stream) -> SqlSink:
+    """Return the sink of an adapter file."""
+    return SqlSink(config, stream)
+
+
+class SqlSink:
+    """Writes through one connection; every landing is one transaction."""
+
+    def __init__(self, config: Config, stream: Stream) -> None:
+        self._config = config
+        self._stream = stream
+        self._ledger = Ledger(config.table)
+        self._problem = Problem(SinkProblem, f"{name_of(config)} {config.table}")
+        self._keys = KeyCodec(stream.items)
+        self._engine: Engine | None = None
+        self._table: Table | None = None
+        self._upsert: Upsert | None = None
+        self._landing = ""
+
+    def connect(self) -> None:
+        """Make or check the tables. Errors: SinkProblem naming the column that does not fit."""
+        self.close()
+        self._engine = open_engine(self._config, writes=True)
+        with translated(self._problem), self._engine.begin() as connection:
+            create, ours = self._config.create_table, self._ledger.made_table(connection)
+            self._table, made = prepare(
+                connection, self._config.table, self._stream, self._problem, create=create, extend=create and ours
+            )
+            self._landing = self._ledger.open(connection, from_nothing=made)
+            self._upsert = make_upsert(connection.dialect.name, self._table, self._columns(), self._key_columns())
+            dialect = connection.dialect.name
+        found = [(at, converter(item, dialect)) for at, item in enumerate(self._stream.items)]
+        self._converters = [(at, convert) for at, convert in found if convert is not None]
+
+    def landing_id(self) -> str:
+        """Return the destination's own id."""
+        return self._landing
+
+    def positions(self, topic: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``topic``."""
+        with translated(self._problem), self._opened().connect() as connection:
+            return self._ledger.positions(connection, topic)
+
+    def write(self, landing: Landing) -> None:
+        """Apply all of ``landing``, or nothing; the last change of a key wins."""
+        last = dict(landing.changes)
+        rows = [convert_row(row, self._converters) for row in last.values() if row is not None]
+        gone = [key for key, row in last.items() if row is None]
+        with translated(self._problem), self._opened().begin() as connection:
+            self._ledger.move(connection, landing.topic, landing.positions)
+            if gone:
+                self._delete(connection, gone)
+            if rows:
+                assert self._upsert is not None
+                self._upsert.write(connection, rows)
+            self._ledger.add_receipts(connection, landing.receipts)
+
+    def unsent_receipts(self, limit: int) -> Sequence[Receipt]:
+        """Return receipts that the broker may not have yet."""
+        with translated(self._problem), self._opened().connect() as connection:
+            return self._ledger.unsent(connection, limit)
+
+    def mark_sent(self, ids: Sequence[str]) -> None:
+        """Forget receipts that the broker has."""
+        if ids:
+            with translated(self._problem), self._opened().begin() as connection:
+                self._ledger.sent(connection, ids)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def _delete(self, connection: Connection, keys: list[bytes]) -> None:
+        assert self._table is not None
+        columns = self._key_columns()
+        statement = delete(self._table)
+        for at, name in enumerate(columns):
+            statement = statement.where(self._table.c[name] == bindparam(f"k{at}"))
+        width = len(columns)
+        connection.execute(statement, [{f"k{at}": self._key_row(key)[at] for at in range(width)} for key in keys])
+
+    def _key_row(self, key: bytes) -> Row:
+        values = self._keys.decode(key, parse)
+        whole: list[object] = [None] * len(self._stream.items)
+        for at, value in zip(self._keys.positions, values, strict=True):
+            whole[at] = value
+        converted = convert_row(tuple(whole), self._converters)  # type: ignore[arg-type] # values of a key are values
+        return tuple(converted[at] for at in self._keys.positions)
+
+    def _columns(self) -> list[str]:
+        return [self._stream.column(item) for item in self._stream.items]
+
+    def _key_columns(self) -> list[str]:
+        return [self._stream.column(item) for item in self._stream.items if item.primary_key]
+
+    def _opened(self) -> Engine:
+        assert self._engine is not None, "connect comes first"
+        return self._engine

@@ -1,0 +1,248 @@
+"""Makes the broker equal to the grants: at once for what a decision touches, and whole on a timer.
+
+No lock spans broker and database. The broker is read first and the database after it, the difference is applied, and
+then the database is read again and whatever a decision has changed meanwhile is taken back: whichever process comes
+last, an ACL without a grant does not stay. Within this process one enforcement changes the broker at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from exchange.errors import BrokerUnavailable, ExchangeError, NotConnected
+from exchange.metrics import Metrics
+from registry.database import Database
+from registry.enforcement import snapshot
+from registry.enforcement.acls import (
+    EVERYTHING,
+    Acl,
+    Difference,
+    Policy,
+    Scope,
+    desired_acls,
+    desired_topics,
+    difference,
+    undo,
+)
+from registry.enforcement.broker import Broker
+from registry.enforcement.fence import Fence
+from registry.errors import BrokerRefused
+
+log = logging.getLogger(__name__)
+
+UNDO_ROUNDS = 5  # decisions that overtake one enforcement; what is left is the next comparison's
+POLL_S = 0.01
+FEW = 5  # topics that are asked for one by one
+
+
+class Enforcer:
+    """Holds the broker equal to the database. ``fence`` None: parked fetches are not completed."""
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        fence: Fence | None,
+        database: Database,
+        policy: Policy,
+        metrics: Metrics,
+        settle_s: float,
+    ) -> None:
+        self._broker = broker
+        self._fence = fence
+        self._database = database
+        self._policy = policy
+        self._metrics = metrics
+        self._settle_s = settle_s
+        self._lock = threading.Lock()
+        self._pending: set[Scope] = set()
+        self._touched: set[Scope] = set()  # enforced since the comparison that runs now has read the broker
+        self._unfenced: set[Acl] = set()
+        self._reported: frozenset[Acl] = frozenset()
+        self._away = threading.Event()
+        self._compared = threading.Event()
+
+    @property
+    def compared(self) -> bool:
+        """Whether this process has compared the whole broker once."""
+        return self._compared.is_set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a decision waits for the broker."""
+        return bool(self._pending or self._unfenced)
+
+    def poll(self) -> None:
+        """Serve the clients' callbacks; once a second is enough."""
+        self._broker.poll()
+        if self._fence:
+            self._fence.poll()
+
+    def ping(self) -> None:
+        """Ask the broker for a sign of life. Errors: BrokerUnavailable, BrokerRefused."""
+        self._broker.acls(Scope(client_id="exchange-ping"))
+
+    def enforce(self, scope: Scope) -> bool:
+        """Apply a decision that is committed; False: the broker is away, and it will be done by ``retry``."""
+        if not self._away.is_set():
+            with self._lock:
+                if self._try(scope):
+                    return True
+        self._pending.add(scope)
+        return False
+
+    def retry(self) -> None:
+        """Do what the broker was away for."""
+        if not self.pending:
+            return
+        try:
+            self.ping()
+        except ExchangeError:
+            return
+        self._away.clear()
+        for scope in tuple(self._pending):
+            with self._lock:
+                if self._try(scope):
+                    self._pending.discard(scope)
+        with self._lock, self._failing():
+            self._complete_parked_fetches()
+
+    def reconcile(self) -> bool:
+        """Compare the whole broker with the database and repair it; whether it succeeded. Repairs are counted."""
+        with self._failing() as outcome, self._timed("full"):
+            with self._lock:
+                self._touched.clear()
+            self._hold_topics(EVERYTHING, settings_too=True)
+            actual = self._broker.acls(EVERYTHING)
+            with self._lock:
+                drift = self._diff(EVERYTHING, actual)
+                self._touched.clear()
+                done = self._apply(EVERYTHING, drift)
+            self._count(done, drift.report)
+            if self._fence:
+                self._fence.prepare()
+        if not outcome:
+            self._away.clear()
+            self._compared.set()
+        return not outcome
+
+    def _try(self, scope: Scope) -> bool:
+        with self._failing() as outcome, self._timed("decision"):
+            self._touched.add(scope)
+            self._hold_topics(scope, settings_too=False)
+            actual = self._broker.acls(scope)
+            self._apply(scope, replace(self._diff(scope, actual), report=frozenset()))
+        return not outcome
+
+    def _diff(self, scope: Scope, actual: frozenset[Acl]) -> Difference:
+        desired = self._desired(scope)
+        with self._database.read() as session:
+            known = snapshot.known_principals(session) if not self._policy.remove_unknown else frozenset()
+        found = difference(actual, desired, self._policy, known)
+        if scope != EVERYTHING:
+            return found
+        fresh = tuple(self._touched)
+        return Difference(*(_without(acls, fresh) for acls in (found.add, found.remove, found.report)))
+
+    def _desired(self, scope: Scope) -> frozenset[Acl]:
+        with self._database.read() as session:
+            acls = desired_acls(snapshot.read(session, scope))
+        return frozenset(acl for acl in acls if scope.holds(acl))
+
+    def _apply(self, scope: Scope, wanted: Difference) -> Difference:
+        """Apply a difference, then take back what was overtaken; return what was really done at first."""
+        step, first = wanted, None
+        for _ in range(UNDO_ROUNDS):
+            if not step.add and not step.remove:
+                break
+            done = self._change(scope, step)
+            first = first or done
+            step = undo(step, self._desired(scope))
+        self._complete_parked_fetches()
+        return first or wanted
+
+    def _change(self, scope: Scope, step: Difference) -> Difference:
+        self._broker.add(step.add)
+        # Noted before the removal: an answer that is lost must not lose the fence.
+        self._unfenced |= {acl for acl in step.remove if acl.opens_reading}
+        removed = self._broker.remove(step.remove)
+        self._settle(lambda: not self._broker.acls(scope) & step.remove)
+        return replace(step, remove=removed)
+
+    def _settle(self, reached: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + self._settle_s
+        pause = threading.Event()
+        while not reached():
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(reason="a removed ACL is still there")
+            pause.wait(POLL_S)
+
+    def _complete_parked_fetches(self) -> None:
+        if not self._unfenced:
+            return
+        if self._fence:
+            literal = {acl.name for acl in self._unfenced if acl.pattern == "LITERAL" and acl.name != "*"}
+            few = len(literal) == len({acl.name for acl in self._unfenced}) and len(literal) <= FEW
+            there = self._broker.topics(literal if few else None)
+            self._fence.raise_in(
+                {
+                    topic: count
+                    for topic, count in there.items()
+                    if not topic.startswith("__") and any(acl.covers(topic) for acl in self._unfenced)
+                }
+            )
+        self._unfenced.clear()
+
+    def _hold_topics(self, scope: Scope, *, settings_too: bool) -> None:
+        if scope.client_id is not None and scope.topic is not None:
+            return  # a grant changes no topic
+        with self._database.read() as session:
+            specs = desired_topics(snapshot.read(session, scope))
+        if scope.client_id is not None:
+            specs = {name: spec for name, spec in specs.items() if name.startswith("_exchange.")}
+        elif scope.topic is not None:
+            specs = {name: spec for name, spec in specs.items() if name in scope.topics}
+        if not specs:
+            return
+        there = self._broker.topics(None if settings_too else set(specs))
+        self._broker.create(spec for name, spec in specs.items() if name not in there)
+        if settings_too:
+            self._broker.repair(self._broker.drifted([spec for name, spec in specs.items() if name in there]))
+
+    def _count(self, done: Difference, reported: frozenset[Acl]) -> None:
+        fresh = reported - self._reported
+        self._reported = reported
+        for action, acls in (("added", done.add), ("removed", done.remove), ("reported", fresh)):
+            if not acls:
+                continue
+            self._metrics.add("exchange_acl_drift_total", len(acls), action=action)
+            for acl in sorted(acls):
+                log.warning("ACL drift %s: %s", action, acl)
+
+    @contextmanager
+    def _timed(self, scope: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._metrics.observe("exchange_enforcement_seconds", time.perf_counter() - start, scope=scope)
+
+    @contextmanager
+    def _failing(self) -> Iterator[list[ExchangeError]]:
+        """Collect the failure of the block, if any: it is counted, and tried again later."""
+        failures: list[ExchangeError] = []
+        try:
+            yield failures
+        except (NotConnected, BrokerRefused) as exc:
+            failures.append(exc)
+            if isinstance(exc, BrokerUnavailable):
+                self._away.set()
+            self._metrics.add("exchange_enforcement_failures_total")
+            log.warning("enforcement failed, it is tried again: %s", exc)
+
+
+def _without(acls: frozenset[Acl], scopes: tuple[Scope, ...]) -> frozenset[Acl]:
+    return frozenset(acl for acl in acls if not any(scope.holds(acl) for scope in scopes))

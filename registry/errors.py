@@ -1,0 +1,111 @@
+"""What the registry refuses, and why; ``registry.web.problems`` has the one table that makes HTTP of it."""
+
+from __future__ import annotations
+
+from exchange.errors import ExchangeError, Refused
+from exchange.text import Text
+
+
+class RegistryError(ExchangeError):
+    """The registry cannot do what was asked."""
+
+    code = "registry_error"
+
+
+class NotFound(RegistryError):
+    """There is no such thing, or it is not for the caller to see."""
+
+    code = "not_found"
+    text = Text("There is no {kind} {name}", "不存在{kind}：{name}")
+    hint = Text("Check the spelling, or list what there is.", "请核对名称，或先查询列表。")
+
+
+class Forbidden(Refused):
+    """The caller is known, but this is not theirs to do."""
+
+    code = "forbidden"
+    text = Text("Not allowed: {reason}", "无权操作：{reason}")
+    hint = Text("Ask an administrator of the department that it belongs to.", "请联系所属部门的管理员。")
+
+
+class Unauthenticated(RegistryError):
+    """There is no valid token."""
+
+    code = "unauthenticated"
+    text = Text("No valid token: {reason}", "令牌无效：{reason}")
+    hint = Text(
+        "Get one from /oauth2/token and send it as `Authorization: Bearer ...`.",
+        "请从 /oauth2/token 获取令牌，并以 `Authorization: Bearer ...` 发送。",
+    )
+
+
+class Conflict(RegistryError):
+    """It contradicts what is there already."""
+
+    code = "conflict"
+    text = Text("It conflicts with what is there: {reason}", "与现有数据冲突：{reason}")
+    hint = Text("Read the present state, then decide again.", "请先查看当前状态再操作。")
+
+
+class WrongState(Conflict):
+    """The thing is in a state that does not allow this."""
+
+    code = "wrong_state"
+    text = Text("{thing} is {state}; {needed} is needed", "{thing}当前为 {state}，需要为 {needed}")
+
+
+class Invalid(RegistryError):
+    """A value is not what it has to be."""
+
+    code = "invalid"
+    text = Text("{field}: {reason}", "{field}：{reason}")
+    hint = Text("Correct the value; /docs shows what each field takes.", "请更正该值；各字段要求见 /docs。")
+
+
+class Incompatible(Conflict):
+    """A new version of a published resource would break those who read it."""
+
+    code = "incompatible_schema"
+    text = Text("The change would break subscribers: {reason}", "该变更会使订阅方无法读取：{reason}")
+    hint = Text(
+        "Add an optional item beside it, or register a new resource; items that exist keep type and obligation.",
+        "请另加可空信息项，或登记新资源；已有信息项的类型与必填性不可更改。",
+    )
+
+    def __init__(self, items: tuple[str, ...], reason: str) -> None:
+        super().__init__(items=list(items), reason=reason)
+        self.items = items
+
+
+class TooLarge(RegistryError):
+    """A request body is larger than the registry reads."""
+
+    code = "too_large"
+    text = Text("The request is larger than {limit} bytes", "请求超过 {limit} 字节")
+    hint = Text("Send less at once.", "请减小单次请求的内容。")
+
+
+class OAuthError(RegistryError):
+    """A token request is refused; the answer has the form of RFC 6749 §5.2.
+
+    ``error``: the RFC's word, e.g. invalid_client.
+    """
+
+    code = "oauth_error"
+    text = Text("{error}: {reason}", "{error}：{reason}")
+
+    def __init__(self, error: str, reason: Text) -> None:
+        super().__init__(error=error, reason=reason)
+        self.error = error
+        self.reason = reason
+
+
+class BrokerRefused(RegistryError):
+    """The broker answered that it will not do what the enforcer asked."""
+
+    code = "broker_refused"
+    text = Text("The broker refused: {reason}", "消息服务拒绝执行：{reason}")
+    hint = Text(
+        "User:exchange-registry has to be in super.users of each broker.",
+        "各节点的 super.users 须包含 User:exchange-registry。",
+    )

@@ -1,0 +1,178 @@
+"""Takes receipts in from the broker: each is stored once, under the system that the topic belongs to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from exchange.contract import receipts_topic
+from exchange.errors import ExchangeError
+from exchange.metrics import Metrics
+from registry.access.tokens import SELF
+from registry.clock import Clock
+from registry.database import Database
+from registry.enforcement.broker import ClientConfig, translated
+from registry.receipts.models import ReceiptOffset, ReceiptRow
+
+log = logging.getLogger(__name__)
+
+PREFIX = receipts_topic("")
+PATTERN = "^" + PREFIX.replace(".", r"\.") + ".*"
+AT_ONCE = 500
+WAIT_S = 1.0
+REFRESH_MS = 2000  # how soon the topic of a new system is noticed
+
+QUIET = frozenset(
+    {
+        KafkaError._PARTITION_EOF,  # noqa: SLF001 (confluent-kafka's public names of local errors begin with _)
+        KafkaError.UNKNOWN_TOPIC_OR_PART,  # no system is registered yet
+    }
+)
+INT64 = 2**63 - 1
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Count = Annotated[int, Field(ge=0, le=INT64)]
+
+
+class Slip(BaseModel):
+    """A receipt as it must be to be stored: see exchange.receipts.Receipt."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    id: Word
+    side: Literal["published", "landed"]
+    resource: Annotated[Word, StringConstraints(max_length=64)]
+    topic: Word
+    client_id: Annotated[Word, StringConstraints(max_length=63)]
+    adapter: Word
+    batch: Hex32
+    count: Count
+    deletes: Count
+    digest: Hex32
+    schema_id: Count
+    at: Count
+    partition: Count | None = None
+    first_offset: Count | None = None
+    last_offset: Count | None = None
+    landing: Word | None = None
+
+
+def read_slip(topic: str, value: bytes | None) -> Slip | Literal["garbage", "refused"]:
+    """Return the receipt in a record; ``refused`` when it speaks for another system than the topic's."""
+    try:
+        slip = Slip.model_validate_json(value or b"")
+    except ValidationError:
+        return "garbage"
+    return slip if receipts_topic(slip.client_id) == topic else "refused"
+
+
+class Intake:
+    """A thread that consumes all topics of receipts; the position is kept in the registry's database."""
+
+    def __init__(self, *, config: ClientConfig, database: Database, clock: Clock, metrics: Metrics) -> None:
+        self._config: ClientConfig = {
+            **config,
+            "group.id": f"{SELF}.receipts",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "topic.metadata.refresh.interval.ms": REFRESH_MS,
+        }
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
+
+    def start(self) -> None:
+        """Begin to consume."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the batch that runs."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._consume()
+            except ExchangeError as exc:  # a new consumer starts from the position in the database
+                log.warning("taking receipts in failed, it is tried again: %s", exc)
+                self._stop.wait(WAIT_S)
+
+    def _consume(self) -> None:
+        with translated():
+            consumer = Consumer(self._config)
+            try:
+                consumer.subscribe([PATTERN], on_assign=self._assigned)
+                while not self._stop.is_set():
+                    self._store([message for message in consumer.consume(AT_ONCE, WAIT_S) if _usable(message)])
+            finally:
+                consumer.close()
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        with self._database.read() as session:
+            known = {
+                (row.topic, row.partition): row.next_offset for row in session.scalars(select(ReceiptOffset)).all()
+            }
+        for partition in partitions:
+            partition.offset = known.get((partition.topic, partition.partition), OFFSET_BEGINNING)
+        consumer.assign(partitions)
+
+    def _store(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        counts: dict[str, int] = {}
+        with self._database.write() as session:
+            for message in messages:
+                outcome = _keep(session, message, self._clock())
+                counts[outcome] = counts.get(outcome, 0) + 1
+            for topic, partition, offset in sorted(_reached(messages)):
+                session.merge(ReceiptOffset(topic=topic, partition=partition, next_offset=offset))
+        for outcome, count in counts.items():
+            self._metrics.add("exchange_receipts_total", count, side=outcome)
+
+
+def _usable(message: Message) -> bool:
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() not in QUIET:
+        log.warning("receipts cannot be read just now: %s", error.name())
+    return False
+
+
+def _keep(session: Session, message: Message, now: datetime) -> str:
+    """Store one receipt; return its side, or why it is not stored."""
+    topic = message.topic() or ""
+    slip = read_slip(topic, message.value())
+    if isinstance(slip, str):
+        log.warning("receipt %s: %s at offset %s", slip, topic, message.offset())
+        return slip
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    stored = session.execute(
+        insert(ReceiptRow)
+        .values(**slip.model_dump(), received_at=now)
+        .on_conflict_do_nothing(index_elements=["client_id", "side", "id"])
+        .returning(ReceiptRow.number)
+    ).first()
+    return slip.side if stored else "repeated"
+
+
+def _reached(messages: Sequence[Message]) -> set[tuple[str, int, int]]:
+    reached: dict[tuple[str, int], int] = {}
+    for message in messages:
+        place = (message.topic() or "", message.partition() or 0)
+        reached[place] = max(reached.get(place, 0), (message.offset() or 0) + 1)
+    return {(topic, partition, offset) for (topic, partition), offset in reached.items()}

@@ -1,0 +1,49 @@
+"""Tables of receipts, and of how far each topic of receipts was read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.database import Base
+
+
+class ReceiptRow(Base):
+    """A receipt (交换回执) that arrived, once a system, side and id."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        Index("uq_receipts_author", "client_id", "side", "id", unique=True),
+        Index("ix_receipts_resource", "resource", "side", "client_id"),
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(63))
+    side: Mapped[str] = mapped_column(String(10))
+    id: Mapped[str] = mapped_column(String(200))
+    resource: Mapped[str] = mapped_column(String(64))
+    topic: Mapped[str] = mapped_column(String(249))
+    adapter: Mapped[str] = mapped_column(String(200))
+    batch: Mapped[str] = mapped_column(String(64))
+    count: Mapped[int]
+    deletes: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(32))
+    schema_id: Mapped[int]
+    at: Mapped[int]
+    partition: Mapped[int | None]
+    first_offset: Mapped[int | None]
+    last_offset: Mapped[int | None]
+    landing: Mapped[str | None] = mapped_column(String(200))
+    received_at: Mapped[datetime]
+
+
+class ReceiptOffset(Base):
+    """The next offset of a partition of receipts; moves in the transaction that stores them."""
+
+    __tablename__ = "receipt_offsets"
+
+    topic: Mapped[str] = mapped_column(String(249), primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    next_offset: Mapped[int]

@@ -1,0 +1,194 @@
+"""Killed with -9 at 30 random moments on each side while 26,842 rows flow: nothing is lost, nothing doubled.
+
+The source's file changes meanwhile: rows are changed, added and deleted. Afterwards source and destination are equal
+row for row, the receipts of both sides agree batch for batch, and the topic's log holds each published record once.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from exchange.demo.runs import write_adapter_file
+from exchange.demo.villages import COLUMNS, ITEMS, ROWS, Village, VillageFile, differences
+from exchange.kafka import Broker
+from exchange.readback import read_back
+from exchange.registry_client import RegistryClient
+from tests.support.catalogue import Catalogue, Office
+from tests.support.node import RunningNode
+from tests.support.wait import wait_until
+
+KILLS = 30
+LONGEST_LIFE_S = 3.0
+ENVIRONMENT_PASSWORD = "EXCHANGE_SINK_PASSWORD"
+
+
+class Mortal:
+    """An adapter that is killed at random moments, ``KILLS`` times, and then left to live."""
+
+    def __init__(self, file: Path, environment: Mapping[str, str], moments: random.Random) -> None:
+        self.killed = 0
+        self._file = file
+        self._environment = dict(environment)
+        self._moments = moments
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._die_often)
+        self._thread.start()
+
+    def survive(self) -> None:
+        """Wait for the last kill, then run on."""
+        self._thread.join()
+        self._start()
+
+    def stop(self) -> int:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+    def end(self) -> None:
+        """Leave nothing running, whatever happened."""
+        self._thread.join()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _die_often(self) -> None:
+        while self.killed < KILLS:
+            process = self._start()
+            time.sleep(self._moments.uniform(0.2, LONGEST_LIFE_S))
+            assert process.poll() is None, f"{self._file.stem} ended by itself: see its log"
+            process.kill()
+            process.wait()
+            self.killed += 1
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._file.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "exchange.cli.main", "adapter", "run", str(self._file)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self._environment,
+            )  # fmt: skip
+        return self._process
+
+
+@pytest.fixture
+def offices(node: RunningNode) -> tuple[Catalogue, Office, Office, str]:
+    catalogue = Catalogue(node)
+    owner, reader = catalogue.office("crash-out"), catalogue.office("crash-in", "440600")
+    code = catalogue.resource(owner, ITEMS)
+    catalogue.grant(owner, reader, code)
+    return catalogue, owner, reader, code
+
+
+@pytest.mark.timeout(420)
+def test_killed_thirty_times_on_each_side(
+    offices: tuple[Catalogue, Office, Office, str], postgres_url: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    catalogue, owner, reader, code = offices
+    seed = random.randrange(10**9)
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it when the test fails
+    chance = random.Random(seed)
+    file = VillageFile(tmp_path / "villages.csv")
+    file.save()
+    out = write_adapter_file(tmp_path / "out.toml", source_tables(owner, code, file.path, tmp_path))
+    into = write_adapter_file(tmp_path / "in.toml", sink_tables(reader, code, postgres_url, tmp_path))
+    password = make_url(postgres_url).password
+    assert password
+    mortals = [
+        Mortal(out, environment, random.Random(chance.random())),
+        Mortal(into, {**environment, ENVIRONMENT_PASSWORD: password}, random.Random(chance.random())),
+    ]
+    try:
+        edits = edit_while(file, chance, lambda: min(mortal.killed for mortal in mortals) < KILLS)
+        for mortal in mortals:
+            mortal.survive()
+        with psycopg.connect(make_url(postgres_url).set(drivername="postgresql").render_as_string(False)) as database:
+            wait_until(lambda: equal(file.villages, database), 120, "source and destination are equal")
+            assert [mortal.stop() for mortal in mortals] == [0, 0]
+            assert landed(database) == file.villages
+    finally:
+        for mortal in mortals:
+            mortal.end()
+    assert [mortal.killed for mortal in mortals] == [KILLS, KILLS]
+    assert edits > 5
+    check_accounts(catalogue, owner, reader, code)
+
+
+def check_accounts(catalogue: Catalogue, owner: Office, reader: Office, code: str) -> None:
+    """The receipts of both sides agree, and the log holds exactly what the publisher's receipts say."""
+
+    def settled() -> bool:
+        found = owner.admin.reconciliation(code, reader.client_id)
+        return not found["in_flight"] and found["published"] == found["landed"] > ROWS
+
+    wait_until(settled, 60, "the registry has the receipts of both sides")
+    found = owner.admin.reconciliation(code, reader.client_id)
+    assert (found["lost"], found["duplicated"], found["differing"]) == (0, 0, 0)
+    registry = RegistryClient(owner.settings.registry, owner.settings.identity)
+    log = list(read_back(Broker.of(owner.settings, registry), f"{owner.client_id}.log", catalogue.topic(code)))
+    assert len(log) == found["published"]
+    assert found["batches"] > KILLS
+
+
+def edit_while(file: VillageFile, chance: random.Random, going_on: Callable[[], bool]) -> int:
+    """Change, add and delete rows at the source until the killing is over; return how many times."""
+    edits = 0
+    while going_on():
+        codes = list(file.villages)
+        file.change(chance.sample(codes, 300), f"·{edits}")
+        file.delete(chance.sample(codes, 20))
+        like = next(iter(file.villages.values()))[2:]
+        for number in range(20):
+            added = f"T{edits:08d}{number:03d}"
+            file.villages[added] = (added, "新村", *like)
+        file.save()
+        edits += 1
+        time.sleep(1.0)
+    return edits
+
+
+def equal(source: Mapping[str, Village], database: psycopg.Connection) -> bool:
+    return differences(source, landed(database)) == (0, 0, 0)
+
+
+def landed(database: psycopg.Connection) -> dict[str, Village]:
+    columns = ", ".join(item.name for item in ITEMS)
+    try:
+        rows = database.execute(f"SELECT {columns} FROM villages").fetchall()
+    except psycopg.errors.UndefinedTable:
+        rows = []
+    database.rollback()
+    return {row[0]: tuple(row) for row in rows}
+
+
+def source_tables(office: Office, code: str, path: Path, directory: Path) -> dict[str, dict[str, object]]:
+    return {
+        **head(office, "crash-out", code, directory),
+        "source": {"kind": "csv", "path": path.name},
+        "adapter.columns": dict(COLUMNS),
+    }
+
+
+def sink_tables(office: Office, code: str, url: str, directory: Path) -> dict[str, dict[str, object]]:
+    plain = make_url(url).set(password=None).render_as_string(False)
+    return {**head(office, "crash-in", code, directory), "sink": {"kind": "sql", "url": plain, "table": "villages", "create_table": True}}
+
+
+def head(office: Office, name: str, code: str, directory: Path) -> dict[str, dict[str, object]]:
+    secret = directory / f"{office.client_id}.secret"
+    secret.write_text(office.secret)
+    return {
+        "adapter": {"name": name, "resource": code, "interval_s": 0.2},
+        "identity": {"client_id": office.client_id, "secret_file": secret.name},
+        "registry": {"url": office.registry.url},
+        "limits": {"batch_rows": 100},
+    }

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.node import RunningNode, running_node
+from tests.support.postgres import postgres, postgres_url
+
+__all__ = ["node", "postgres", "postgres_url"]
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """One real node a session; tests that share it use names of their own, and must not stop it."""
+    with running_node(tmp_path_factory.mktemp("node") / "var") as running:
+        yield running

@@ -1,0 +1,185 @@
+"""The conformance suite of sinks: whatever the database, each record lands once, and what is refused does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from exchange import NotGranted, Publisher
+from exchange.contract import receipts_topic
+from exchange.errors import Fenced, SinkProblem
+from exchange.items import Item, ItemType, Value
+from exchange.kafka import Broker
+from exchange.readback import read_back
+from exchange.receipts import Receipt, Side
+from exchange.registry_client import RegistryClient
+from tests.integration.adapters.places import EXTRA, SqlTarget, World, write_file
+from tests.integration.adapters.runs import background, once, until_idle
+from tests.support.catalogue import PEOPLE, Office
+from tests.support.wait import wait_until
+
+COUNT = 30
+
+
+def person(number: int, **more: Value) -> dict[str, Value]:
+    amount = Decimal(number) / 100
+    return {"id": f"k{number}", "name": f"居民{number}", "born": date(2001, 2, 3), "amount": amount, **more}
+
+
+def publish(world: World, *rows: Mapping[str, Value], deleted: tuple[str, ...] = ()) -> None:
+    with Publisher.open(world.owner.settings, world.code, "test") as publisher, publisher.batch() as batch:
+        for row in rows:
+            batch.put(row)
+        for key in deleted:
+            batch.delete(key.encode())
+
+
+def receipts(office: Office) -> dict[str, Receipt]:
+    registry = RegistryClient(office.settings.registry, office.settings.identity)
+    found = read_back(
+        Broker.of(office.settings, registry), f"{office.client_id}.check", receipts_topic(office.client_id)
+    )
+    made = [Receipt.from_bytes(message.value() or b"") for message in found]
+    registry.close()
+    return {receipt.id: receipt for receipt in made}
+
+
+def test_rows_changes_and_deletes_land_and_the_receipts_agree(world: World, target: SqlTarget) -> None:
+    publish(world, *[person(n) for n in range(COUNT)])
+    file = write_file(world, "sink", target)
+    assert until_idle(file).landed == COUNT
+    publish(world, person(3, name="改名", born=None), person(99), deleted=("k5", "k6", "never-was"))
+    summary = until_idle(file)
+    assert (summary.landed, summary.deleted) == (2, 3)
+    rows = target.rows()
+    assert len(rows) == COUNT + 1 - 2
+    assert rows["k3"] == ("改名", None, "0.03")
+    assert rows["k4"] == ("居民4", "2001-02-03", "0.04")
+    published = {r.batch: (r.count, r.deletes, r.digest) for r in receipts(world.owner).values()}
+    landed = receipts(world.reader).values()
+    assert {r.batch: (r.count, r.deletes, r.digest) for r in landed} == published
+    assert {r.side for r in landed} == {Side.LANDED}
+    assert len({r.landing for r in landed}) == 1
+    with target.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM exchange_receipt")).scalar() == 0, "all were sent"
+
+
+def test_a_restart_lands_nothing_twice(world: World, target: SqlTarget) -> None:
+    publish(world, *[person(n) for n in range(COUNT)])
+    file = write_file(world, "sink", target)
+    until_idle(file)
+    with target.engine.begin() as connection:
+        connection.execute(text("UPDATE people SET name = 'local mark'"))
+    assert until_idle(file).landed == 0
+    assert {row[0] for row in target.rows().values()} == {"local mark"}
+
+
+def test_many_changes_of_one_key_leave_the_last(world: World, target: SqlTarget) -> None:
+    for number in range(3):
+        publish(world, person(1, amount=Decimal(number)), person(2), deleted=("k2",) if number == 2 else ())
+    until_idle(write_file(world, "sink", target))
+    assert {key: Decimal(str(row[2])) for key, row in target.rows().items()} == {"k1": 2}
+
+
+def test_a_large_backlog_lands(world: World, target: SqlTarget) -> None:
+    publish(world, *[person(n) for n in range(12_000)])
+    assert until_idle(write_file(world, "sink", target, limits={"batch_rows": 5000})).landed == 12_000
+    assert len(target.rows()) == 12_000
+
+
+def test_a_lost_table_is_landed_again_from_the_start(world: World, target: SqlTarget) -> None:
+    publish(world, *[person(n) for n in range(COUNT)])
+    file = write_file(world, "sink", target)
+    until_idle(file)
+    with target.engine.begin() as connection:
+        connection.execute(text("DROP TABLE people"))
+    assert until_idle(file).landed == COUNT
+    assert len(target.rows()) == COUNT
+    assert len({r.landing for r in receipts(world.reader).values()}) == 2
+
+
+def test_a_second_destination_process_is_fenced(world: World, target: SqlTarget) -> None:
+    publish(world, person(1))
+    with background(write_file(world, "sink", target)) as engine:
+        wait_until(lambda: engine.summary.landed == 1, 30, "a first landing")
+        with target.engine.begin() as connection:  # what another process would do
+            connection.execute(text("UPDATE exchange_position SET next_offset = next_offset + 100"))
+        publish(world, person(2))
+        wait_until(engine.ended, 30, "the fenced engine's end")
+    assert isinstance(engine.error, Fenced)
+    assert set(target.rows()) == {"k1"}, "nothing was written"
+
+
+def test_a_grant_is_waited_for_and_a_revocation_stops(world: World, target: SqlTarget) -> None:
+    reader = world.catalogue.office("late", "440604")
+    late = World(world.catalogue, world.owner, reader, world.code, 0, world.directory)
+    publish(world, person(1))
+    file = write_file(late, "sink", target)
+    with pytest.raises(NotGranted):
+        once(file)
+    with background(file) as engine:
+        wait_until(lambda: engine.summary.waits >= 1, 30, "a wait")
+        grant = world.catalogue.grant(world.owner, reader, world.code)
+        wait_until(lambda: engine.summary.landed == 1, 30, "the landing after the grant")
+        waits = engine.summary.waits
+        assert world.owner.admin.revoke(grant, "测试")["enforced"] is True
+        publish(world, person(2))
+        wait_until(lambda: engine.summary.waits > waits, 30, "the refusal")
+        assert not engine.ended()
+    assert set(target.rows()) == {"k1"}, "nothing that was published after the revocation"
+
+
+def test_a_database_that_goes_away_is_waited_for(world: World, target: SqlTarget) -> None:
+    if target.cluster is None:
+        pytest.skip("a file does not go away")
+    publish(world, person(1))
+    with background(write_file(world, "sink", target)) as engine:
+        wait_until(lambda: engine.summary.landed == 1, 30, "a first landing")
+        target.cluster.stop()
+        try:
+            publish(world, person(2))
+            wait_until(lambda: engine.summary.waits >= 2, 30, "a wait")
+        finally:
+            target.cluster.start()
+        wait_until(lambda: engine.summary.landed == 2, 40, "the landing after the outage")
+    assert engine.error is None
+    assert set(target.rows()) == {"k1", "k2"}
+
+
+def test_an_added_item_becomes_a_column_while_the_adapter_runs(world: World, target: SqlTarget) -> None:
+    publish(world, person(1))
+    with background(write_file(world, "sink", target)) as engine:
+        wait_until(lambda: engine.summary.landed == 1, 30, "a first landing")
+        world.owner.admin.change_items(world.code, [*PEOPLE, Item(EXTRA, "电话", ItemType.TEXT, length=20)])
+        publish(world, person(2, phone="139"))
+        wait_until(lambda: engine.summary.landed == 2, 30, "the landing of the new version")
+    assert engine.error is None
+    assert target.rows(EXTRA) == {"k1": (None,), "k2": ("139",)}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("CREATE TABLE people (id varchar(20) PRIMARY KEY, name varchar(50), born date)", "column amount is missing"),
+        (
+            "CREATE TABLE people (id varchar(20) PRIMARY KEY, name integer, born date, amount numeric(18,2))",
+            "column name has type INTEGER",
+        ),
+        (
+            "CREATE TABLE people (id varchar(20), name varchar(50), born date, amount varchar(40))",
+            "",
+        ),
+    ],
+)
+def test_a_table_of_the_departments_own_is_not_altered_but_named(
+    world: World, target: SqlTarget, table: str, words: str
+) -> None:
+    with target.engine.begin() as connection:
+        connection.execute(text(table))
+    with pytest.raises(SinkProblem) as caught:
+        once(write_file(world, "sink", target))
+    assert words in caught.value.message("en")

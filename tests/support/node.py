@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.node import service
+from exchange.node.layout import Layout
+from exchange.node.settings import BrokerGroup, NodeGroup, NodeSettings
+from exchange.node.ports import free_ports
+
+
+@dataclass(frozen=True)
+class RunningNode:
+    """A real node: broker and registry as processes of their own, on free ports, in a directory of the test."""
+
+    settings: NodeSettings
+
+    @property
+    def registry_url(self) -> str:
+        return self.settings.registry_url
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.settings.bootstrap_servers
+
+    @property
+    def layout(self) -> Layout:
+        return Layout.of(self.settings.node.data_dir)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.layout.data_dir
+
+    @property
+    def admin_password(self) -> str:
+        return self.layout.admin_password.read_text(encoding="utf-8").strip()
+
+
+def node_settings(directory: Path, *, heap: str = "1g", division: str = "440000") -> NodeSettings:
+    registry, client, internal, controller = free_ports(4)
+    group = NodeGroup(
+        data_dir=directory,
+        division=division,
+        registry_port=registry,
+        client_port=client,
+        internal_port=internal,
+        controller_port=controller,
+    )
+    return NodeSettings(node=group, kafka=BrokerGroup(heap=heap))
+
+
+@contextmanager
+def running_node(directory: Path, *, division: str = "440000") -> Iterator[RunningNode]:
+    """A node of the test's own, to be killed as it likes; stopped afterwards whatever happened."""
+    settings = node_settings(directory, division=division)
+    try:
+        service.up(settings)
+        yield RunningNode(settings)
+    finally:
+        service.down(settings)

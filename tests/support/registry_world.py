@@ -1,0 +1,167 @@
+"""A registry in this process, without its threads: the API through a client, its parts at hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx import Response
+from stdnum.cn import uscc
+
+from exchange.contract import slug
+from exchange.items import Item, ItemType
+from registry.runtime import Runtime, build
+from registry.settings import BrokerGroup, DatabaseGroup, EnforcerGroup, RegistryGroup, Settings
+from registry.web.app import create_app
+
+ITEMS = (
+    Item("id", "编号", ItemType.TEXT, length=20, primary_key=True),
+    Item("name", "姓名", ItemType.TEXT, length=50, required=True),
+    Item("amount", "金额", ItemType.NUMBER, length=18, scale=2),
+)
+PASSWORD = "correct horse battery"
+NOWHERE = BrokerGroup(bootstrap_servers="127.0.0.1:1", timeout_s=0.2)
+
+_numbers = itertools.count(1)
+
+
+class MovedClock:
+    """The time, which a test moves."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass(frozen=True)
+class Person:
+    """A caller with a token."""
+
+    http: TestClient
+    token: str
+    name: str
+    secret: str
+
+    def call(self, method: str, path: str, body: Any = None, **params: Any) -> Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        response: Response = self.http.request(method, f"/api/v1/{path}", json=body, params=params, headers=headers)
+        return response
+
+    def get(self, path: str, **params: Any) -> Any:
+        return good(self.call("GET", path, **params))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return good(self.call("POST", path, body))
+
+
+@dataclass(frozen=True)
+class Office:
+    """A department: its administrator, and its system."""
+
+    id: int
+    admin: Person
+    system: Person
+
+    @property
+    def client_id(self) -> str:
+        return self.system.name
+
+
+class World:
+    """Departments, resources and grants made through the API."""
+
+    def __init__(self, runtime: Runtime, clock: MovedClock) -> None:
+        self.runtime = runtime
+        self.clock = clock
+        self.http = TestClient(create_app(runtime), raise_server_exceptions=False)
+        password = (runtime.settings.registry.data_dir / "admin.password").read_text()
+        self.root = self.user("admin", password)
+
+    def token(self, **form: str) -> str:
+        return str(good(self.http.post("/oauth2/token", data=form))["access_token"])
+
+    def user(self, name: str, password: str) -> Person:
+        return Person(self.http, self.token(grant_type="password", username=name, password=password), name, password)
+
+    def system(self, client_id: str, secret: str) -> Person:
+        token = self.token(grant_type="client_credentials", client_id=client_id, client_secret=secret)
+        return Person(self.http, token, client_id, secret)
+
+    def office(self, division: str = "440000", word: str = "office") -> Office:
+        number = next(_numbers)
+        digits = f"11{division}{number:09d}"
+        code = digits + uscc.calc_check_digit(digits + "0")
+        made = self.root.post("departments", {"uscc": code, "name": f"{word} {number}", "division": division})
+        who = {"name": f"{word}-{number}", "password": PASSWORD}
+        self.root.post("users", {**who, "role": "department_admin", "department_id": made["id"]})
+        client_id = f"{division}-{word}-{number}"
+        told = self.root.post("systems", {"client_id": client_id, "department_id": made["id"], "name": word})
+        return Office(made["id"], self.user(**who), self.system(client_id, told["secret"]))
+
+    def draft(self, owner: Office, items: Sequence[Item] = ITEMS, **more: Any) -> str:
+        """Register a draft; return its slug."""
+        code = f"307440000/{next(_numbers):06d}"
+        body = {
+            "code": code,
+            "name": "测试资源",
+            "summary": "测试",
+            "source_system": owner.client_id,
+            "sharing_type": 2,
+            "sharing_condition": "测试条件",
+            "update_cycle": "daily",
+            "items": [item.as_json() for item in items],
+            **more,
+        }
+        owner.admin.post("resources", body)
+        return slug(code)
+
+    def resource(self, owner: Office, items: Sequence[Item] = ITEMS, **more: Any) -> str:
+        """Register and publish a resource; return its slug."""
+        name = self.draft(owner, items, **more)
+        owner.admin.post(f"resources/{name}/publish")
+        return name
+
+    def request(self, office: Office, resource: str, **more: Any) -> Any:
+        body = {"resource": resource, "client_id": office.client_id, "purpose": "数据校核", "legal_basis": "依据"}
+        return office.admin.post("requests", {**body, **more})
+
+    def grant(self, owner: Office, office: Office, resource: str, **more: Any) -> Any:
+        """Ask and approve; return the approval."""
+        asked = self.request(office, resource, **more)
+        return owner.admin.post(f"requests/{asked['id']}/approve")
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.runtime.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@contextmanager
+def world(directory: Path, url: str | None = None, **groups: Any) -> Iterator[World]:
+    """A registry of the test's own; ``groups`` replace groups of its settings. The broker is away by default."""
+    clock = MovedClock()
+    settings = Settings(
+        **{
+            "registry": RegistryGroup(data_dir=directory, key_delay_s=0, receipt_grace_s=5),
+            "database": DatabaseGroup(url=url or f"sqlite:///{directory}/registry.db"),
+            "broker": NOWHERE,
+            "enforcer": EnforcerGroup(),
+            **groups,
+        }
+    )
+    runtime = build(settings, clock)
+    try:
+        yield World(runtime, clock)
+    finally:
+        runtime.database.close()
+
+
+def good(response: Response) -> Any:
+    assert response.is_success, f"{response.status_code} {response.text}"
+    return response.json() if response.content else None

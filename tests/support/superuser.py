@@ -1,0 +1,63 @@
+"""The broker as the registry's own principal sees it: to look at side effects, or to play a bad administrator."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from registry.access.keys import Keyring
+from registry.access.tokens import Tokens
+from registry.enforcement.acls import EVERYTHING, Acl, Kind, Operation, principal
+from registry.enforcement.broker import Broker, client_config
+from registry.settings import BrokerGroup
+from tests.support.node import RunningNode
+
+TIMEOUT_S = 20.0
+
+
+class Superuser:
+    """Holds tokens that only the registry could have issued: the test reads the node's signing key."""
+
+    def __init__(self, node: RunningNode) -> None:
+        keyring = Keyring(node.layout.registry / "keys", jwks_file=None, token_ttl_s=900, delay_s=0)
+        tokens = Tokens(keyring, issuer=node.registry_url, ttl_s=900)
+        self._config = client_config(
+            BrokerGroup(bootstrap_servers=node.bootstrap_servers, security_protocol="SASL_PLAINTEXT"), tokens
+        )
+        self._broker = Broker(self._config, TIMEOUT_S)
+
+    def end(self, topic: str) -> int:
+        """Return the offset after the last record of partition 0, transaction markers included."""
+        consumer = Consumer({**self._config, "group.id": "superuser"})
+        try:
+            consumer.poll(0)  # answers the token callback
+            offsets = consumer.get_watermark_offsets(TopicPartition(topic, 0), TIMEOUT_S)
+        finally:
+            consumer.close()
+        assert offsets is not None
+        return int(offsets[1])
+
+    def members_ever(self, group: str) -> bool:
+        """Return whether the broker knows this group."""
+        admin = AdminClient(self._config)
+        admin.poll(0)
+        listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
+        return group in {found.group_id for found in listed.valid or ()}
+
+    def acls(self, client_id: str | None = None) -> frozenset[Acl]:
+        """Return all ACLs at the broker, or those of one system."""
+        found = self._broker.acls(EVERYTHING)
+        return found if client_id is None else frozenset(a for a in found if a.principal == principal(client_id))
+
+    def add(self, acl: Acl) -> None:
+        """Add an ACL by hand, as nobody should."""
+        self._broker.add([acl])
+
+    def remove(self, acl: Acl) -> None:
+        """Remove an ACL by hand, as nobody should."""
+        self._broker.remove([acl])
+
+
+def reading(client_id: str, topic: str) -> Acl:
+    """Return the ACL that lets a system read a topic."""
+    return Acl(Kind.TOPIC, topic, "LITERAL", principal(client_id), Operation.READ)

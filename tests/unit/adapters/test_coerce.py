@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from adapters.coerce import coerce, key_of
+from exchange.errors import BadRecord
+from exchange.items import Item, ItemType, Value
+
+CHINA = ZoneInfo("Asia/Shanghai")
+
+
+def item(kind: ItemType, **more: Any) -> Item:
+    return Item("x", "某项", kind, **more)
+
+
+@pytest.mark.parametrize(
+    ("target", "found", "value"),
+    [
+        (item(ItemType.TEXT), 12, "12"),
+        (item(ItemType.TEXT), UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (item(ItemType.NUMBER, length=10, scale=2), 1.5, Decimal("1.50")),
+        (item(ItemType.NUMBER, length=10, scale=2), 2, Decimal("2.00")),
+        (item(ItemType.NUMBER, length=10, scale=2), "12.5", Decimal("12.50")),
+        (item(ItemType.NUMBER, length=10), Decimal("12.00"), 12),
+        (item(ItemType.DATE), datetime(2024, 1, 31), date(2024, 1, 31)),  # noqa: DTZ001 - what drivers give
+        (item(ItemType.DATE), "2024-01-31", date(2024, 1, 31)),
+        (item(ItemType.INSTANT), datetime(2024, 1, 31, 8), datetime(2024, 1, 31, tzinfo=UTC)),  # noqa: DTZ001
+        (item(ItemType.INSTANT), "2024-01-31 08:00:00", datetime(2024, 1, 31, tzinfo=UTC)),
+        (item(ItemType.LOGICAL), 1, True),
+        (item(ItemType.BINARY), memoryview(b"ab"), b"ab"),
+        (item(ItemType.DOUBLE), Decimal("1.5"), 1.5),
+        (item(ItemType.INTEGER), 3.0, 3),
+        (item(ItemType.DATE), None, None),
+    ],
+)
+def test_what_drivers_give_becomes_the_items_value(target: Item, found: Any, value: Value) -> None:
+    made = coerce(target, found, CHINA)
+    assert made == value
+    assert type(made) is type(value)
+    assert str(made) == str(value)
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        (item(ItemType.DATE), datetime(2024, 1, 31, 8)),  # noqa: DTZ001 - the time would be lost
+        (item(ItemType.DATE), 20240131),
+        (item(ItemType.INTEGER), 1.5),
+        (item(ItemType.LOGICAL), 2),
+        (item(ItemType.TEXT), b"ab"),
+        (item(ItemType.NUMBER, length=5), True),
+    ],
+)
+def test_what_would_lose_something_is_rejected(target: Item, found: Any) -> None:
+    with pytest.raises(BadRecord):
+        coerce(target, found, CHINA)
+
+
+def test_a_key_is_readable_when_other_values_are_not() -> None:
+    items = (Item("id", "编号", ItemType.TEXT, length=5, primary_key=True), item(ItemType.DATE))
+    assert key_of(items, ("a", None)) == b"a"
+    assert key_of(items, (None, None)) is None
+    assert key_of(items, ("too long", None)) is None
