@@ -22,6 +22,7 @@ Headers = list[tuple[str, str | bytes | None]]
 
 TIMEOUT_S = 60.0
 START_TIMEOUT_S = 30.0
+CONSEQUENCES = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own codes
 POSITION_BYTES = 3000  # the broker takes 4096 bytes of metadata with an offset (offset.metadata.max.bytes)
 
 
@@ -143,7 +144,8 @@ class TransactionalProducer:
         return position
 
     def _note_failure(self, error: KafkaError | None, _message: Message) -> None:
-        self._failed = self._failed or error
+        if error is not None and error.code() not in CONSEQUENCES:
+            self._failed = self._failed or error
 
     def _translate(self, error: KafkaException) -> ExchangeError:
         return self._broker.translate(error, self._topic)
