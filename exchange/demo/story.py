@@ -303,7 +303,7 @@ class Story:
     def _sink_file(self) -> Path:
         tables = self._adapter_head(CITY, "villages-in")
         url = f"postgresql+psycopg://{OWNER}@{LOOPBACK}:{self._cluster.port}/city"
-        tables["sink"] = {"kind": "sql", "url": url, "table": TABLE, "create_table": True}
+        tables["sink"] = {"kind": "sql", "url": url, "table": TABLE}
         return write_adapter_file(self._directory / "city.toml", tables)
 
 

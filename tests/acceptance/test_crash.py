@@ -38,6 +38,7 @@ class Mortal:
 
     def __init__(self, file: Path, environment: Mapping[str, str], moments: random.Random) -> None:
         self.killed = 0
+        self.ended_by_itself: int | None = None
         self._file = file
         self._environment = dict(environment)
         self._moments = moments
@@ -45,10 +46,18 @@ class Mortal:
         self._thread = threading.Thread(target=self._die_often)
         self._thread.start()
 
+    @property
+    def dying(self) -> bool:
+        return self._thread.is_alive()
+
     def survive(self) -> None:
         """Wait for the last kill, then run on."""
         self._thread.join()
+        assert self.ended_by_itself is None, f"{self._file.stem} ended by itself: {self.log()}"
         self._start()
+
+    def log(self) -> str:
+        return self._file.with_suffix(".log").read_text(encoding="utf-8")[-2000:]
 
     def stop(self) -> int:
         assert self._process is not None
@@ -66,7 +75,9 @@ class Mortal:
         while self.killed < KILLS:
             process = self._start()
             time.sleep(self._moments.uniform(0.2, LONGEST_LIFE_S))
-            assert process.poll() is None, f"{self._file.stem} ended by itself: see its log"
+            self.ended_by_itself = process.poll()
+            if self.ended_by_itself is not None:
+                return
             process.kill()
             process.wait()
             self.killed += 1
@@ -108,7 +119,7 @@ def test_killed_thirty_times_on_each_side(
         Mortal(into, {**environment, ENVIRONMENT_PASSWORD: password}, random.Random(chance.random())),
     ]
     try:
-        edits = edit_while(file, chance, lambda: min(mortal.killed for mortal in mortals) < KILLS)
+        edits = edit_while(file, chance, lambda: any(mortal.dying for mortal in mortals))
         for mortal in mortals:
             mortal.survive()
         with psycopg.connect(make_url(postgres_url).set(drivername="postgresql").render_as_string(False)) as database:
@@ -179,8 +190,9 @@ def source_tables(office: Office, code: str, path: Path, directory: Path) -> dic
 
 
 def sink_tables(office: Office, code: str, url: str, directory: Path) -> dict[str, dict[str, object]]:
-    plain = make_url(url).set(password=None).render_as_string(False)
-    return {**head(office, "crash-in", code, directory), "sink": {"kind": "sql", "url": plain, "table": "villages", "create_table": True}}
+    plain = make_url(url)._replace(password=None).render_as_string(hide_password=False)
+    sink = {"kind": "sql", "url": plain, "table": "villages"}
+    return {**head(office, "crash-in", code, directory), "sink": sink}
 
 
 def head(office: Office, name: str, code: str, directory: Path) -> dict[str, dict[str, object]]:
