@@ -191,7 +191,7 @@ def source_tables(office: Office, code: str, path: Path, directory: Path) -> dic
 
 def sink_tables(office: Office, code: str, url: str, directory: Path) -> dict[str, dict[str, object]]:
     plain = make_url(url)._replace(password=None).render_as_string(hide_password=False)
-    sink = {"kind": "sql", "url": plain, "table": "villages"}
+    sink: dict[str, object] = {"kind": "sql", "url": plain, "table": "villages"}
     return {**head(office, "crash-in", code, directory), "sink": sink}
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from exchange.node.errors import PostgresFailed, PostgresMissing
-from exchange.node.postgres import PostgresCluster, create_cluster, temporary_cluster
 from exchange.node.ports import free_ports
+from exchange.node.postgres import PostgresCluster, create_cluster, temporary_cluster
 
 
 @pytest.mark.parametrize("turn", [1, 2])

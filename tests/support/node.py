@@ -7,8 +7,8 @@ from pathlib import Path
 
 from exchange.node import service
 from exchange.node.layout import Layout
-from exchange.node.settings import BrokerGroup, NodeGroup, NodeSettings
 from exchange.node.ports import free_ports
+from exchange.node.settings import BrokerGroup, NodeGroup, NodeSettings
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from exchange.node.postgres import PostgresCluster, temporary_cluster
 from exchange.node.ports import free_ports
+from exchange.node.postgres import PostgresCluster, temporary_cluster
 
 numbers = itertools.count(1)
 
