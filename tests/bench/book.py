@@ -53,4 +53,4 @@ def rounds(*measures: Callable[[], float]) -> list[float]:
 
 
 def _short(value: float) -> float:
-    return round(value, 3) if abs(value) < 100 else round(value)  # noqa: PLR2004
+    return round(value, 3) if abs(value) < 100 else round(value)
