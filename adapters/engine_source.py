@@ -15,7 +15,7 @@ from adapters.patience import Stopped
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Source
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
-from exchange.errors import BadRecord, ExchangeError, TooManyRejects
+from exchange.errors import ExchangeError, TooManyRejects
 from exchange.publisher import Batch, Publisher, row_digest
 from exchange.text import Text
 
@@ -152,33 +152,30 @@ class SourceEngine:
     def _rows(self, publisher: Publisher, current: Pass, read: ReadBatch, batch: Batch) -> list[Reject]:
         rejects: list[Reject] = []
         for at, row in enumerate(read.rows):
-            try:
-                key, datum = publisher.encode(row)
-            except BadRecord as exc:
-                rejects.append(self._reject(publisher, current, read, at, exc))
-                continue
+            key, datum = publisher.encode_checked(row)
             if not current.whole:
                 batch.put_encoded(key, datum)
                 continue
             digest = row_digest(key, datum)
             earlier = current.seen.get(key)
             if earlier is not None and earlier != digest:
-                rejects.append(self._reject(publisher, current, read, at, _TWICE))
+                rejects.append(self._twice(publisher, current, read, at))
             elif earlier is None:
                 current.seen[key] = digest
                 if current.known.get(key) != digest:
                     batch.put_encoded(key, datum)
         return rejects
 
-    def _reject(self, publisher: Publisher, current: Pass, read: ReadBatch, at: int, fault: BadRecord) -> Reject:
+    def _twice(self, publisher: Publisher, current: Pass, read: ReadBatch, at: int) -> Reject:
+        """Two rows of one key: the first one stands, or the resource would change with each pass."""
         items = publisher.contract.items
-        item = fault.item or next(item.name for item in items if item.primary_key)
+        first = next(item.name for item in items if item.primary_key)
         return Reject(
             place=current.place,
             line=read.lines[at] if at < len(read.lines) else None,
-            column=self._settings.adapter.columns.get(item, item),
-            rule=fault.rule,
-            reason=fault.reason,
+            column=self._settings.adapter.columns.get(first, first),
+            rule="duplicate_key",
+            reason=_TWICE,
             raw=as_text(items, read.rows[at]),
             key=key_of(items, read.rows[at]),
         )
@@ -230,10 +227,6 @@ def _chunks(keys: Iterable[bytes], size: int) -> Iterable[list[bytes]]:
         yield chunk
 
 
-_TWICE = BadRecord(
-    "",
-    "duplicate_key",
-    Text(
-        "another row of this pass has the same primary key and other values", "本次读取中已有主键相同而内容不同的记录"
-    ),
+_TWICE = Text(
+    "another row of this pass has the same primary key and other values", "本次读取中已有主键相同而内容不同的记录"
 )

@@ -47,6 +47,8 @@ class Reject:
 class ReadBatch:
     """A bounded piece of a source: rows in item order, keys of deleted rows, rejects, and the position after them.
 
+    Each row has passed ``exchange.values.row_checker``: the source checks, because it has the record as found.
+
     ``lines``: the physical line of each row, when the source is a file; a row that is found wrong later is named by it.
     """
 

@@ -19,7 +19,7 @@ from adapters.spec import PartConfig, Spec
 from exchange.errors import BadRecord, ConfigError, NotConnected, SourceProblem
 from exchange.items import Item, Row, Value
 from exchange.text import Text
-from exchange.values import check_row, parse
+from exchange.values import parse, row_checker
 
 SPEC = Spec(
     side="source",
@@ -75,6 +75,7 @@ class CsvSource:
     def __init__(self, config: Config, stream: Stream) -> None:
         self._config = config
         self._stream = stream
+        self._check = row_checker(stream.items)
         self._zone = ZoneInfo(config.zone)
         self._seen = False
         self.place = config.path.name
@@ -133,7 +134,7 @@ class CsvSource:
             row = tuple(
                 exact(item, parse(item, fields[at], self._zone)) for item, at in zip(items, columns, strict=True)
             )
-            check_row(items, row)
+            self._check(row)
         except BadRecord as exc:
             column = self._column(exc.item)
             return self._reject(found, column, exc.rule, exc.reason, self._key(fields, columns))

@@ -17,7 +17,7 @@ from adapters.watermark import Watermark
 from exchange.errors import BadRecord, SourceProblem
 from exchange.items import Row as ItemRow
 from exchange.text import Text
-from exchange.values import check_row
+from exchange.values import row_checker
 
 SPEC = Spec(
     side="source",
@@ -67,6 +67,7 @@ class SqlSource:
         self._config = config
         self._stream = stream
         self._zone = ZoneInfo(config.zone)
+        self._check = row_checker(stream.items)
         self._engine: Engine | None = None
         self._query = (config.query or "").strip().rstrip(";")
         self._from = self._build_from()
@@ -138,7 +139,7 @@ class SqlSource:
     def _row(self, values: Any) -> ItemRow:
         items = self._stream.items
         row = tuple(coerce(item, value, self._zone) for item, value in zip(items, values, strict=True))
-        check_row(items, row)
+        self._check(row)
         return row
 
     def _reject(self, values: Any, fault: BadRecord) -> Reject:

@@ -1,6 +1,6 @@
 """Records in Confluent's wire format: ``0x00``, the schema id in 4 bytes (big endian), the Avro datum.
 
-Source: Confluent, "Formats, Serializers, and Deserializers", wire format. fastavro encodes and decodes.
+``exchange.encoder`` encodes, fastavro decodes. Source: Confluent, "Formats, Serializers, and Deserializers".
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema, schemaless_reader
 
 from exchange.avro import Schema
+from exchange.encoder import make_encoder
 from exchange.errors import ExchangeError
 from exchange.items import Row
 from exchange.text import Text
@@ -39,14 +40,13 @@ class RecordCodec:
         self.header = MAGIC + schema_id.to_bytes(4, "big")
         self._names = tuple(field["name"] for field in schema["fields"])
         self._schema = _parsed(schema)
+        self._encode = make_encoder(schema)
         self._writers = {schema_id: self._schema}
         self._schema_of = schema_of
 
     def encode(self, row: Row) -> bytes:
         """Return the Avro datum of ``row``, without the wire header; the row must have passed check_row."""
-        out = BytesIO()
-        schemaless_writer(out, self._schema, dict(zip(self._names, row, strict=True)))
-        return out.getvalue()
+        return self._encode(row)
 
     def decode(self, value: bytes) -> Row:
         """Return the row in ``value`` (with its wire header), as this codec's schema sees it. Errors: BadWire."""

@@ -2,14 +2,17 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 import pytest
+from fastavro import parse_schema, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.avro import record_schema
 from exchange.codec import BadWire, RecordCodec
+from exchange.encoder import long, make_encoder, small
 from exchange.items import Item, ItemType, KeyCodec, Row
 from exchange.values import check_row, parse
 
@@ -111,3 +114,17 @@ def test_a_truncated_record_is_refused() -> None:
         codec.decode(whole[:-1])
     with pytest.raises(BadWire):
         codec.decode(whole + b"\x00")
+
+
+@given(ROWS)
+def test_the_generated_encoder_writes_what_fastavro_writes(row: Row) -> None:
+    out = BytesIO()
+    schemaless_writer(out, parse_schema(SCHEMA), dict(zip([item.name for item in ITEMS], row, strict=True)))
+    assert make_encoder(SCHEMA)(row) == out.getvalue()
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_each_long_is_written_as_fastavro_writes_it(number: int) -> None:
+    out = BytesIO()
+    schemaless_writer(out, "long", number)
+    assert long(number) == small(number) == out.getvalue()
