@@ -67,17 +67,3 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def run_adapter(run: Run) -> Summary:
-    """Run one adapter until it is done or stopped; ``run.summary`` is filled in any case.
-
-    Errors: those of the family that waiting does not cure.
-    """
-    if run.config.side == "source":
-        from adapters.engine_source import SourceEngine  # noqa: PLC0415 - a source needs no sink, and starts quicker
-
-        return SourceEngine(run).run()
-    from adapters.engine_sink import SinkEngine  # noqa: PLC0415 - likewise
-
-    return SinkEngine(run).run()

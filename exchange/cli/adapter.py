@@ -42,7 +42,8 @@ def run(
     import logging  # noqa: PLC0415 - `exchange --help` stays quick
 
     from adapters.config import read_adapter  # noqa: PLC0415
-    from adapters.engine import Run, RunOptions, run_adapter, stopped_by_signals  # noqa: PLC0415
+    from adapters.engine import Run, RunOptions, stopped_by_signals  # noqa: PLC0415
+    from adapters.launch import run_adapter  # noqa: PLC0415
     from exchange.prometheus import PrometheusMetrics  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

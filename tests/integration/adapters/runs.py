@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.config import read_adapter
-from adapters.engine import Run, RunOptions, run_adapter
+from adapters.engine import Run, RunOptions
+from adapters.launch import run_adapter
 from adapters.summary import Summary
 from exchange import Subscriber
 from exchange.errors import ExchangeError

@@ -1,0 +1,20 @@
+"""Runs an adapter by the engine of its side."""
+
+from __future__ import annotations
+
+from adapters.engine import Run
+from adapters.summary import Summary
+
+
+def run_adapter(run: Run) -> Summary:
+    """Run one adapter until it is done or stopped; ``run.summary`` is filled in any case.
+
+    Errors: those of the family that waiting does not cure.
+    """
+    if run.config.side == "source":
+        from adapters.engine_source import SourceEngine  # noqa: PLC0415 - a source needs no sink, and starts quicker
+
+        return SourceEngine(run).run()
+    from adapters.engine_sink import SinkEngine  # noqa: PLC0415 - likewise
+
+    return SinkEngine(run).run()
