@@ -201,3 +201,22 @@ def _ask(connection: socket.socket, api_key: int, body: bytes, version: int = 1)
 
 def _text(words: bytes) -> bytes:
     return struct.pack(">h", len(words)) + words
+
+
+def test_an_existing_cluster_is_used_and_not_started(tmp_path: Path) -> None:
+    with running_node(tmp_path / "var") as own:
+        registry_part(own.layout).stop()
+        cluster = own.settings.kafka.model_copy(update={"bootstrap_servers": own.bootstrap_servers})
+        settings = own.settings.model_copy(update={"kafka": cluster})
+        before = broker_part(own.layout).pid()
+        address = service.up(settings)
+        assert address.bootstrap_servers == own.bootstrap_servers
+        assert [(part.name.en, part.detail) for part in service.status(settings)] == [("The registry", "")]
+        assert [row for row in examine(settings) if not row.ok] == []
+        assert broker_part(own.layout).pid() == before
+
+
+def test_a_parked_fetch_does_not_outlive_a_minute(node: RunningNode) -> None:
+    """The fence does not fill a fetch with a huge fetch.min.bytes: the broker must cut it off."""
+    properties = (node.layout.secrets / "server.properties").read_text(encoding="ascii")
+    assert "connections.max.idle.ms=60000\n" in properties
