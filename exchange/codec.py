@@ -1,6 +1,7 @@
 """Records in Confluent's wire format: ``0x00``, the schema id in 4 bytes (big endian), the Avro datum.
 
-``exchange.encoder`` encodes, fastavro decodes. Source: Confluent, "Formats, Serializers, and Deserializers".
+``exchange.encoder`` and ``exchange.decoder`` do the work; fastavro reads records of other versions.
+Source: Confluent, "Formats, Serializers, and Deserializers".
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from io import BytesIO
 from fastavro import parse_schema, schemaless_reader
 
 from exchange.avro import Schema
+from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import make_encoder
 from exchange.errors import ExchangeError
 from exchange.items import Row
@@ -41,6 +43,7 @@ class RecordCodec:
         self._names = tuple(field["name"] for field in schema["fields"])
         self._schema = _parsed(schema)
         self._encode = make_encoder(schema)
+        self._decode = make_decoder(schema)
         self._writers = {schema_id: self._schema}
         self._schema_of = schema_of
 
@@ -52,7 +55,16 @@ class RecordCodec:
         """Return the row in ``value`` (with its wire header), as this codec's schema sees it. Errors: BadWire."""
         if len(value) < HEADER_BYTES or value[:1] != MAGIC:
             raise BadWire(reason=Text("the wire header is missing", "缺少格式头"))
-        writer = self._writer(int.from_bytes(value[1:HEADER_BYTES], "big"))
+        schema_id = int.from_bytes(value[1:HEADER_BYTES], "big")
+        if schema_id != self.schema_id:
+            return self._resolve(value, self._writer(schema_id))
+        try:
+            return self._decode(value, HEADER_BYTES)
+        except FAULTS as exc:
+            raise BadWire(reason=f"{exc.__class__.__name__}") from exc
+
+    def _resolve(self, value: bytes, writer: Schema) -> Row:
+        """Decode a record of another version of the schema."""
         stream = BytesIO(value)
         stream.seek(HEADER_BYTES)
         try:

@@ -100,7 +100,7 @@ def make_encoder(schema: Schema) -> Encode:
     names: dict[str, Any] = {}
     parts: list[str] = []
     for number, field in enumerate(schema["fields"]):
-        kind, optional = _unwrapped(field["type"])
+        kind, optional = unwrapped(field["type"])
         names[f"e{number}"] = _encoder(kind)
         value = f"e{number}(v{number})"
         parts.append(f'(b"\\x00" if v{number} is None else b"\\x02" + {value})' if optional else value)
@@ -111,7 +111,8 @@ def make_encoder(schema: Schema) -> Encode:
     return encode
 
 
-def _unwrapped(kind: Any) -> tuple[Any, bool]:
+def unwrapped(kind: Any) -> tuple[Any, bool]:
+    """Return the type of a field without its null, and whether it had one."""
     if isinstance(kind, list):
         _null, value = kind
         return value, True

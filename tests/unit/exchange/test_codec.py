@@ -1,17 +1,19 @@
 """Every row that passes the checks survives the wire; foreign bytes are refused; keys come back."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
 import pytest
-from fastavro import parse_schema, schemaless_writer
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.avro import record_schema
 from exchange.codec import BadWire, RecordCodec
+from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import long, make_encoder, small
 from exchange.items import Item, ItemType, KeyCodec, Row
 from exchange.values import check_row, parse
@@ -128,3 +130,22 @@ def test_each_long_is_written_as_fastavro_writes_it(number: int) -> None:
     out = BytesIO()
     schemaless_writer(out, "long", number)
     assert long(number) == small(number) == out.getvalue()
+
+
+@given(ROWS)
+def test_the_generated_decoder_reads_what_fastavro_reads(row: Row) -> None:
+    datum = make_encoder(SCHEMA)(row)
+    record = schemaless_reader(BytesIO(datum), parse_schema(SCHEMA))
+    assert isinstance(record, dict)
+    found = make_decoder(SCHEMA)(b"head" + datum, 4)
+    assert found == tuple(record.values()) == row
+    assert [type(value) for value in found] == [type(value) for value in record.values()]
+
+
+@given(ROWS, st.integers(0, 10_000), st.integers(0, 255))
+def test_a_changed_byte_is_refused_or_read_but_never_breaks(row: Row, at: int, byte: int) -> None:
+    datum = bytearray(make_encoder(SCHEMA)(row))
+    datum[at % len(datum)] = byte
+    for data in (bytes(datum), bytes(datum[:-1])):
+        with suppress(*FAULTS):
+            assert len(make_decoder(SCHEMA)(data, 0)) == len(ITEMS)
