@@ -37,6 +37,15 @@ def coerce(item: Item, value: Any, zone: tzinfo) -> Value:
     return exact(item, made)
 
 
+def text_reader(item: Item, zone: tzinfo) -> Callable[[str], Value]:
+    """Return ``parse`` and ``exact`` made for one item: called for each value of a file. Errors of it: BadRecord."""
+    if item.type in {ItemType.TEXT, ItemType.MEMO}:
+        return lambda text: text or None
+    if item.digits is None:
+        return lambda text: parse(item, text, zone)
+    return lambda text: exact(item, parse(item, text, zone))
+
+
 def exact(item: Item, value: Value) -> Value:
     """Return a number with its item's scale (12.5 and 12.50 are one key), or unchanged when it has more digits."""
     if item.digits is None or not isinstance(value, Decimal | int):

@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
-from adapters.coerce import exact, key_of
+from adapters.coerce import key_of, text_reader
 from adapters.csv_text import Dialect, Fault, Record, RecordReader
 from adapters.errors import SourceChanging
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Stream
 from adapters.spec import PartConfig, Spec
 from exchange.errors import BadRecord, ConfigError, NotConnected, SourceProblem
-from exchange.items import Item, Row, Value
+from exchange.items import Row
 from exchange.text import Text
-from exchange.values import parse, row_checker
+from exchange.values import row_checker
 
 SPEC = Spec(
     side="source",
@@ -75,8 +75,9 @@ class CsvSource:
     def __init__(self, config: Config, stream: Stream) -> None:
         self._config = config
         self._stream = stream
+        zone = ZoneInfo(config.zone)
         self._check = row_checker(stream.items)
-        self._zone = ZoneInfo(config.zone)
+        self._readers = [text_reader(item, zone) for item in stream.items]
         self._seen = False
         self.place = config.path.name
         self._finished: Stamp | None = None
@@ -129,11 +130,9 @@ class CsvSource:
     def _row(self, found: Record | Fault, columns: Sequence[int]) -> Row | Reject:
         if isinstance(found, Fault):
             return self._reject(found, None, found.rule, found.reason, self._key_of_fault(found, columns))
-        items, fields = self._stream.items, found.fields
+        fields = found.fields
         try:
-            row = tuple(
-                exact(item, parse(item, fields[at], self._zone)) for item, at in zip(items, columns, strict=True)
-            )
+            row = tuple([read(fields[at]) for read, at in zip(self._readers, columns, strict=True)])
             self._check(row)
         except BadRecord as exc:
             column = self._column(exc.item)
@@ -166,15 +165,12 @@ class CsvSource:
         items = self._stream.items
         try:
             row = tuple(
-                self._key_part(item, fields[at]) if item.primary_key else None
-                for item, at in zip(items, columns, strict=True)
+                read(fields[at]) if item.primary_key else None
+                for item, read, at in zip(items, self._readers, columns, strict=True)
             )
         except BadRecord:
             return None
         return key_of(items, row)
-
-    def _key_part(self, item: Item, text: str) -> Value:
-        return exact(item, parse(item, text, self._zone))
 
     def _header(self, reader: RecordReader) -> list[int]:
         """Return the column of each item, from 0; the reader then knows how many columns a record has."""

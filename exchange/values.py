@@ -11,7 +11,7 @@ from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError
 
 from exchange.errors import BadRecord
-from exchange.items import LONGEST_VALUE, Check, Item, ItemType, Row, Value
+from exchange.items import LONGEST_INT, LONGEST_VALUE, Check, Item, ItemType, Row, Value
 from exchange.text import Text
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -69,6 +69,9 @@ def _quick(item: Item) -> Callable[[Value], bool]:
     if item.type in {ItemType.TEXT, ItemType.MEMO}:
         longest = item.length or LONGEST_VALUE
         return lambda value: type(value) is str and 0 < len(value) <= longest and value.isprintable()
+    if item.type in {ItemType.NUMBER, ItemType.INTEGER} and item.digits is None:
+        limit = 10 ** min(item.length or LONGEST_INT, LONGEST_INT)
+        return lambda value: type(value) is int and -limit < value < limit
     exact = _EXACT.get(item.type)
     if exact is None:
         return lambda _value: False
