@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
@@ -22,6 +23,7 @@ log = logging.getLogger("exchange.adapter")
 POLL_S = 0.5
 ONCE_IDLE_S = 5.0
 RECEIPTS_AT_ONCE = 500
+RECEIPTS_EVERY_S = 1.0  # while records come without a pause; in a pause and at the end they go at once
 
 
 class SinkEngine:
@@ -38,6 +40,7 @@ class SinkEngine:
         self._sink: Sink | None = None
         self._expected: dict[int, int] = {}
         self._owed = True  # receipts of an earlier run may be unsent
+        self._forwarded = 0.0
         self._held: ExchangeError | None = None  # an error that waits until the records before it have landed
         self.summary = run.summary
 
@@ -64,6 +67,7 @@ class SinkEngine:
                 active = time.monotonic()
             elif idle is not None and time.monotonic() - active >= idle:
                 return
+        self._settle()
 
     def _step(self) -> bool:
         """Land what has come; return whether anything had."""
@@ -76,7 +80,8 @@ class SinkEngine:
                     self._disconnect()  # the records come again, and are read as the new contract says
                     return True
                 self._land(subscriber, sink, records)
-            self._forward(subscriber, sink)
+            if not records or time.monotonic() - self._forwarded >= RECEIPTS_EVERY_S:
+                self._forward(subscriber, sink)
             if self._held is not None:
                 raise self._held
         except ExchangeError:
@@ -156,6 +161,13 @@ class SinkEngine:
                 subscriber.send_receipts(receipts)
                 sink.mark_sent([receipt.id for receipt in receipts])
             self._owed = len(receipts) == RECEIPTS_AT_ONCE
+        self._forwarded = time.monotonic()
+
+    def _settle(self) -> None:
+        """Send the last receipts before the end; what cannot be sent now is sent by the next run."""
+        if self._subscriber is not None and self._sink is not None:
+            with suppress(NotConnected, Refused):
+                self._forward(self._subscriber, self._sink)
 
     def _connected(self) -> tuple[Subscriber, Sink]:
         if self._subscriber is None or self._sink is None:
