@@ -17,7 +17,6 @@ as the rows, and gives them back as ``positions``, has each record exactly once:
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +68,7 @@ class Subscriber:
         self._registry = registry
         self._codec = RecordCodec(contract.schema, contract.schema_id, registry.schema)
         self._positions = positions
-        self._landing = uuid.uuid4().hex
+        self._landing = f"{broker.client_id}.{name}"  # the group: what it was handed again is the same landing
         self._pending: KafkaError | None = None
         self._receipts: Producer | None = None
         self._consumer = Consumer(
