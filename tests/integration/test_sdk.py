@@ -1,0 +1,96 @@
+"""The SDK as a department's programmer uses it: what is published comes out, exactly, and can be accounted for."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from exchange import Publisher, Subscriber
+from exchange.errors import BadRecord, Fenced
+from exchange.items import Row
+from tests.support.catalogue import Catalogue, Office
+from tests.support.node import RunningNode
+from tests.support.wait import wait_until
+
+ANNA: Row = ("k1", "安娜", date(1990, 2, 28), Decimal("12.50"))
+
+
+@pytest.fixture
+def parties(node: RunningNode) -> tuple[Office, Office, str]:
+    catalogue = Catalogue(node)
+    owner, reader = catalogue.office("sdk-out"), catalogue.office("sdk-in", "440600")
+    code = catalogue.resource(owner)
+    catalogue.grant(owner, reader, code)
+    return owner, reader, code
+
+
+def publish(office: Office, code: str, *keys: str) -> None:
+    with Publisher.open(office.settings, code) as publisher, publisher.batch() as batch:
+        for key in keys:
+            batch.put({"id": key, "name": "某人"})
+
+
+def received(office: Office, code: str, name: str = "subscriber") -> list[tuple[str, Row | None]]:
+    found = []
+    with Subscriber.open(office.settings, code, name) as subscriber:
+        for records in subscriber.batches(idle_s=3):
+            found += [(record.key.decode(), record.row) for record in records]
+            subscriber.done(records)
+    return found
+
+
+def test_rows_and_deletes_come_out_as_they_went_in(parties: tuple[Office, Office, str]) -> None:
+    owner, reader, code = parties
+    with Publisher.open(owner.settings, code) as publisher:
+        with publisher.batch() as batch:
+            batch.put({"id": "k1", "name": "安娜", "born": date(1990, 2, 28), "amount": Decimal("12.50")})
+            batch.put({"id": "k2", "name": "某人"})
+        with publisher.batch() as batch:
+            batch.delete(publisher.key({"id": "k2"}))
+        assert publisher.state().keys() == {b"k1"}
+    assert received(reader, code) == [("k1", ANNA), ("k2", ("k2", "某人", None, None)), ("k2", None)]
+    assert received(reader, code) == [], "what is done is not handed out again"
+
+
+def test_a_batch_with_an_error_in_it_never_was(parties: tuple[Office, Office, str]) -> None:
+    owner, reader, code = parties
+    with Publisher.open(owner.settings, code) as publisher:
+        with pytest.raises(BadRecord, match="name"), publisher.batch() as batch:  # noqa: PT012 - the second put fails
+            batch.put({"id": "k1", "name": "安娜"})
+            batch.put({"id": "k2"})
+        with publisher.batch() as batch:
+            batch.put({"id": "k3", "name": "某人"})
+            batch.set_position({"page": 3})
+        assert publisher.position() == {"page": 3}
+    with Publisher.open(owner.settings, code) as publisher:
+        assert publisher.position() == {"page": 3}
+    assert [key for key, _row in received(reader, code)] == ["k3"]
+
+
+def test_a_second_publisher_of_one_name_takes_over(parties: tuple[Office, Office, str]) -> None:
+    owner, _reader, code = parties
+    first = Publisher.open(owner.settings, code)
+    with Publisher.open(owner.settings, code) as second:
+        with pytest.raises(Fenced), first.batch() as batch:
+            batch.put({"id": "k1", "name": "旧"})
+        with second.batch() as batch:
+            batch.put({"id": "k1", "name": "新"})
+        first.close()
+        assert second.state().keys() == {b"k1"}
+
+
+def test_a_restarted_program_is_the_same_destination(parties: tuple[Office, Office, str]) -> None:
+    owner, reader, code = parties
+    publish(owner, code, "k1", "k2")
+    assert len(received(reader, code)) == 2
+    publish(owner, code, "k3")
+    assert len(received(reader, code)) == 1
+
+    def accounts() -> dict[str, int]:
+        found = owner.admin.reconciliation(code, reader.client_id)
+        return {name: found[name] for name in ("published", "landed", "lost", "duplicated", "differing", "in_flight")}
+
+    complete = {"published": 3, "landed": 3, "lost": 0, "duplicated": 0, "differing": 0, "in_flight": 0}
+    wait_until(lambda: accounts() == complete, 30, "the receipts of both sides are in and agree")
