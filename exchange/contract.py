@@ -59,3 +59,8 @@ def slug(code: str) -> str:
 def receipts_topic(client_id: str) -> str:
     """Return the topic of a system's receipts: only that system writes there, so the author is sure."""
     return f"_exchange.receipts.{client_id}"
+
+
+def notices_topic(client_id: str) -> str:
+    """Return the topic in which a system is told of its grants, requests and objections; the registry writes there."""
+    return f"_exchange.notices.{client_id}"

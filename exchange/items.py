@@ -36,6 +36,7 @@ MONEY_DIGITS, MONEY_SCALE = 20, 4
 MOST_DIGITS = 38  # of a decimal that every database we land in can hold
 LONGEST_VALUE = 10_000_000  # characters
 LONGEST_INT = 18  # decimal digits that always fit 64 bits
+LATER = frozenset({"mask", "sharing_type"})
 
 
 class ItemType(StrEnum):
@@ -61,12 +62,26 @@ class Check(StrEnum):
     CITIZEN_ID = "citizen_id"  # 公民身份号码, GB 11643
 
 
+class Mask(StrEnum):
+    """How a value is made harmless before it is shown to those who may not see all of it."""
+
+    NAME = "N"  # the first character
+    ID_NUMBER = "I"  # the first 6 and last 4
+    PHONE = "P"  # the first 3 and last 4
+    ADDRESS = "A"  # down to the county
+    YEAR = "Y"
+    RANGE = "R"
+    COORDINATE = "G"  # two decimals
+    PSEUDONYM = "H"  # keyed HMAC
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One field of a resource.
 
     ``length``: characters of a C, digits of an N; ``scale``: digits after the point of an N.
     ``sensitivity``: 1 (not) to 4 (highly sensitive).
+    ``sharing_type``: 1, 2 or 3 where the item has one of its own.
     """
 
     name: str
@@ -78,6 +93,8 @@ class Item:
     primary_key: bool = False
     sensitivity: int = 1
     check: Check | None = None
+    mask: Mask | None = None
+    sharing_type: int | None = None
 
     @property
     def mandatory(self) -> bool:
@@ -94,8 +111,9 @@ class Item:
         return None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the item as the registry's API writes it."""
-        return asdict(self)
+        """Return the item as the registry's API writes it; the later fields are left out when they are None."""
+        data = asdict(self)
+        return {name: value for name, value in data.items() if value is not None or name not in LATER}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Item:
@@ -103,6 +121,7 @@ class Item:
         fields = dict(data)
         fields["type"] = ItemType(fields["type"])
         fields["check"] = Check(fields["check"]) if fields.get("check") else None
+        fields["mask"] = Mask(fields["mask"]) if fields.get("mask") else None
         return cls(**fields)
 
 
@@ -128,6 +147,7 @@ def _faults(item: Item) -> list[str]:
         ),
         (item.type is not ItemType.NUMBER and item.scale != 0, "only type N has a scale"),
         (item.sensitivity not in (1, 2, 3, 4), "sensitivity is 1 to 4"),
+        (item.sharing_type not in (None, 1, 2, 3), "sharing_type is 1, 2 or 3"),
         (item.primary_key and item.type in KEYLESS, f"type {item.type} cannot be a primary key"),
     ]
     return [fault for wrong, fault in rules if wrong]

@@ -41,6 +41,7 @@ DECLARED: dict[str, Declared] = {
     "exchange_decisions_total": Declared("counter", "Decisions on requests", ("decision",)),
     "exchange_tokens_total": Declared("counter", "Token requests by outcome", ("outcome",)),
     "exchange_receipts_total": Declared("counter", "Receipts that the registry took in", ("side",)),
+    "exchange_notices_total": Declared("counter", "Notices to systems, on the bus and by webhook", ("way", "outcome")),
     "exchange_http_request_seconds": Declared("histogram", "HTTP answers", ("method", "route", "status")),
 }
 

@@ -13,6 +13,7 @@ from exchange.settings import RegistrySettings
 from exchange.text import process_lang
 
 UNAUTHORIZED, NOT_FOUND, SERVER_ERRORS = 401, 404, 500
+BINARY = "application/octet-stream"
 REFRESH_AT = 0.8  # of a token's life
 
 
@@ -58,8 +59,29 @@ class RegistryHttp:
             raise self._refusal(response, path)
         return response.json() if response.content else None
 
-    def _authorised(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        return self._send(method, path, headers={"Authorization": f"Bearer {self._bearer()}"}, **kwargs)
+    def send_form(self, path: str) -> None:
+        """Post the login's own form at ``path``, which asks for no token. Errors: RegistryUnavailable, LoginFailed."""
+        response = self._send("POST", path, data=self._login.form, auth=self._login.basic)
+        if response.is_error:
+            raise LoginFailed(client_id=self._login.name, reason=_reason(response))
+
+    def download(self, path: str, **params: Any) -> bytes:
+        """Return the file at ``path``."""
+        response = self._authorised("GET", path, params=params)
+        if response.is_error:
+            raise self._refusal(response, path)
+        return response.content
+
+    def upload(self, path: str, data: bytes, **params: Any) -> Any:
+        """Return the JSON answered to a file posted at ``path``."""
+        return self.call("POST", path, content=data, params=params, headers={"Content-Type": BINARY})
+
+    def _authorised(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **kwargs: Any
+    ) -> httpx.Response:
+        return self._send(
+            method, path, headers={**(headers or {}), "Authorization": f"Bearer {self._bearer()}"}, **kwargs
+        )
 
     def _bearer(self) -> str:
         if time.monotonic() >= self._token_until:
@@ -100,3 +122,13 @@ def _reason(response: httpx.Response) -> str:
     found = body if isinstance(body, dict) else {}
     words = [found.get(name) for name in ("detail", "message", "error_description", "error")]
     return next((str(word) for word in words if word), f"HTTP {response.status_code}")
+
+
+def change_password(settings: RegistrySettings, username: str, password: str, new: str) -> None:
+    """Change a user's own password. Errors: RegistryUnavailable, LoginFailed (wrong, or the new one refused)."""
+    form = {"username": username, "password": password, "new_password": new}
+    http = RegistryHttp(settings, Login(username, form))
+    try:
+        http.send_form("/oauth2/password")
+    finally:
+        http.close()

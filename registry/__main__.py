@@ -16,6 +16,7 @@ from registry.migrate import migrate
 from registry.runtime import build, keyring_of
 from registry.settings import Settings
 from registry.web.app import create_app
+from registry.web.marks import RequestIds
 
 DRAIN_S = 10  # requests that run when the process is told to stop
 
@@ -26,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=("serve", "migrate", "rotate-keys"))
     parser.add_argument("--config", type=Path, help="TOML file / 配置文件")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RequestIds())
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = config.load(Settings, given.config)

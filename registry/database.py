@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,10 @@ from registry.settings import Settings
 SQLITE_BUSY_MS = 10_000
 BEGIN_WORD = "exchange_begin"
 Identifier = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only as INTEGER
+
+# What the present request demands of the rows that it changes: looked up when its transaction begins, checked last.
+Guard = Callable[[Session], Callable[[], None]]
+GUARD: ContextVar[Guard | None] = ContextVar("guard", default=None)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -101,6 +107,7 @@ class Database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = _engine(url)
         self._writer = self.engine.execution_options(**{BEGIN_WORD: "BEGIN IMMEDIATE"})
+        self._queue = threading.RLock() if url.get_backend_name() == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -111,9 +118,23 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a session for writing: commits at the end of the block, rolls back on an error."""
-        with translated(), Session(self._writer, expire_on_commit=False) as session:
+        with translated(), self._turn(), Session(self._writer, expire_on_commit=False) as session:
+            guard = GUARD.get()
+            check = guard(session) if guard else None
             yield session
+            if check:
+                check()
             session.commit()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # SQLite's writers poll for their turn, and sleep between; those of one process queue, so that none sleeps.
+        taken = self._queue is not None and self._queue.acquire(timeout=SQLITE_BUSY_MS / 1000)
+        try:
+            yield
+        finally:
+            if self._queue is not None and taken:
+                self._queue.release()
 
     def ping(self) -> None:
         """Ask the database for a sign of life. Errors: DatabaseUnavailable."""

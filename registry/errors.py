@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from exchange.errors import ExchangeError, Refused
 from exchange.text import Text
 
@@ -83,6 +85,42 @@ class TooLarge(RegistryError):
     code = "too_large"
     text = Text("The request is larger than {limit} bytes", "请求超过 {limit} 字节")
     hint = Text("Send less at once.", "请减小单次请求的内容。")
+
+
+class TooManyRequests(RegistryError):
+    """A client asks more than its share; ``wait_s``: seconds until there is room again."""
+
+    code = "too_many_requests"
+    text = Text("Too many requests; try again in {wait_s} s", "请求过于频繁，请在 {wait_s} 秒后重试")
+    hint = Text("Wait, then go on more slowly; Retry-After says how long.", "请等待后放慢频率；时长见 Retry-After。")
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = max(1, math.ceil(wait_s))
+        super().__init__(wait_s=self.wait_s)
+
+
+class PreconditionFailed(RegistryError):
+    """The thing is not in the state that If-Match names."""
+
+    code = "precondition_failed"
+    text = Text("It is not as If-Match says: somebody changed it meanwhile", "与 If-Match 不符：期间已被修改")
+    hint = Text("Read it again, and decide on what it is now.", "请重新读取后再修改。")
+
+
+class PreconditionRequired(RegistryError):
+    """The change has to name the state that it was decided on."""
+
+    code = "precondition_required"
+    text = Text("The change needs If-Match", "修改时须提供 If-Match")
+    hint = Text("Read it first, and send its ETag as If-Match.", "请先读取，并以其 ETag 作为 If-Match 发送。")
+
+
+class Repeating(Conflict):
+    """The first request with this Idempotency-Key still runs."""
+
+    code = "repeating"
+    text = Text("A request with this Idempotency-Key still runs", "使用该 Idempotency-Key 的请求仍在处理")
+    hint = Text("Send it again in a moment.", "请稍后重试。")
 
 
 class OAuthError(RegistryError):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+from registry.audit.models import AuditEntry
 from registry.catalogue.models import Resource
 from registry.database import Base
 from registry.enforcement.models import Lease
+from registry.notices.models import Notice
+from registry.objections.models import Objection
 from registry.organisation.models import Department
 from registry.receipts.models import ReceiptRow
 from registry.sharing.models import Grant
+from registry.web.models import KeptAnswer
 
-AREAS = (Department, Resource, Grant, ReceiptRow, Lease)  # one table of each area: importing it declares the others
+# One table of each area: importing it declares the others.
+AREAS = (Department, Resource, Grant, ReceiptRow, Lease, AuditEntry, KeptAnswer, Notice, Objection)
 
 
 def metadata() -> MetaData:

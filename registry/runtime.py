@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from exchange.metrics import Metrics
 from exchange.prometheus import PrometheusMetrics
 from registry.access import secrets
 from registry.access.keys import Keyring
+from registry.access.limits import Limits
 from registry.access.tokens import Tokens
+from registry.audit.parts import Audit, audit_of
+from registry.catalogue import directory
 from registry.clock import Clock, utc_now
 from registry.database import Database, database_url
 from registry.enforcement.acls import Policy
-from registry.enforcement.broker import Broker, client_config
+from registry.enforcement.broker import Broker, ClientConfig, client_config
 from registry.enforcement.enforcer import Enforcer
 from registry.enforcement.fence import Fence
 from registry.enforcement.lease import LeaseKeeper
 from registry.enforcement.loop import Loop
 from registry.migrate import migrate
+from registry.notices.bus import Bus
+from registry.notices.courier import Courier, Patience
+from registry.notices.domain import Network, networks
+from registry.notices.webhook import Sender
+from registry.objections.service import Deadlines
 from registry.organisation import divisions
 from registry.organisation.domain import Role
 from registry.organisation.models import User
-from registry.organisation.service import add_user
+from registry.organisation.users import NewUser, add_user
 from registry.receipts.intake import Intake
 from registry.settings import Settings
+from registry.sharing.duty import Duty
+from registry.sharing.rules import Rules
+from registry.workdays import Workdays
 
-ADMIN = "admin"
-ADMIN_PASSWORD_FILE = "admin.password"  # noqa: S105 (the name of the file)
+FIRST_USERS = {"admin": Role.SYSTEM_ADMIN, "security": Role.SECURITY_ADMIN, "auditor": Role.AUDITOR}
 LEASE_TTL_S = 20.0
 LEASE_TASK = "enforcement"
+COURIER_TASK = "notices"
+WEBHOOK_KEY_FILE = "webhook.key"
 
 
 @dataclass(frozen=True)
@@ -42,20 +56,34 @@ class Runtime:
     tokens: Tokens
     metrics: PrometheusMetrics
     lease: LeaseKeeper
+    audit: Audit
+    limits: Limits
     enforcer: Enforcer
     loop: Loop
     intake: Intake
     clock: Clock
+    rules: Rules
+    deadlines: Deadlines
+    duty: Duty
+    courier: Courier
+
+    @property
+    def webhook_networks(self) -> tuple[Network, ...]:
+        """The private networks that webhooks may lead to."""
+        return networks(self.settings.notices.webhook_networks)
 
     def start(self) -> None:
-        """Begin to enforce and to take receipts in."""
+        """Begin to enforce, to take receipts in, and to carry notices out."""
         self.loop.start()
         self.intake.start()
+        self.courier.start()
 
     def stop(self) -> None:
         """End the threads and close the database."""
         self.intake.stop()
+        self.courier.stop()
         self.loop.stop()
+        self.audit.close()
         self.database.close()
 
 
@@ -71,15 +99,17 @@ def keyring_of(settings: Settings, clock: Clock = utc_now) -> Keyring:
 
 
 def prepare(settings: Settings, database: Database, keyring: Keyring, clock: Clock = utc_now) -> None:
-    """Migrate the database, make the keys, seed the divisions and the first administrator."""
+    """Migrate the database, make the keys, seed the divisions and the first of each of the three administrators."""
     settings.registry.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     migrate(database)
     keyring.ensure()
     with database.write() as session:
         divisions.seed(session)
-        if session.get(User, ADMIN) is None:
-            password = _first_password(settings.registry.data_dir / ADMIN_PASSWORD_FILE)
-            add_user(session, clock, name=ADMIN, password=password, role=Role.SYSTEM_ADMIN, department_id=None)
+        directory.seed(session)
+        for name, role in FIRST_USERS.items():
+            if session.get(User, name) is None:
+                password = _first_password(settings.registry.data_dir / f"{name}.password")
+                add_user(session, clock, NewUser(name, password, role), by="registry")
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
@@ -102,17 +132,60 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         metrics=metrics,
         settle_s=patience,
     )
+    limits = Limits(settings.limits)
+    audit = audit_of(settings, database, clock, client)
+    workdays = Workdays.from_file(settings.sharing.calendar_file)
+    rules = Rules(clock, workdays, settings.sharing)
+    deadlines = Deadlines(clock, workdays, settings.objections)
+    duty = Duty(database, rules, deadlines)
     loop = Loop(
         enforcer=enforcer,
         keyring=keyring,
         database=database,
         lease=lease,
+        audit=audit,
+        duty=duty,
         clock=clock,
         metrics=metrics,
         interval_s=settings.enforcer.interval_s,
     )
     intake = Intake(config=client, database=database, clock=clock, metrics=metrics)
-    return Runtime(settings, database, keyring, tokens, metrics, lease, enforcer, loop, intake, clock)
+    courier = _courier(settings, client, database, clock, metrics, holder)
+    return Runtime(
+        settings,
+        database,
+        keyring,
+        tokens,
+        metrics,
+        lease,
+        audit,
+        limits,
+        enforcer,
+        loop,
+        intake,
+        clock,
+        rules,
+        deadlines,
+        duty,
+        courier,
+    )
+
+
+def _courier(
+    settings: Settings, client: ClientConfig, database: Database, clock: Clock, metrics: Metrics, holder: str
+) -> Courier:
+    group = settings.notices
+    return Courier(
+        bus=Bus(client, settings.broker.timeout_s),
+        sender=Sender(networks(group.webhook_networks), group.webhook_timeout_s),
+        key=_webhook_key(settings.registry.data_dir / WEBHOOK_KEY_FILE),
+        database=database,
+        lease=LeaseKeeper(database, clock, task=COURIER_TASK, holder=holder, ttl_s=LEASE_TTL_S),
+        clock=clock,
+        metrics=metrics,
+        patience=Patience(group.webhook_backoff_s, timedelta(hours=group.webhook_give_up_h)),
+        interval_s=group.interval_s,
+    )
 
 
 def _policy(settings: Settings) -> Policy:
@@ -124,3 +197,9 @@ def _first_password(path: Path) -> str:
     if not path.exists():
         secrets.write_private(path, secrets.new_secret().encode())
     return path.read_text(encoding="utf-8").strip()
+
+
+def _webhook_key(path: Path) -> bytes:
+    if not path.exists():
+        secrets.write_private(path, secrets.new_secret().encode())
+    return path.read_bytes()

@@ -22,6 +22,39 @@ class RegistryGroup(Group):
     receipt_grace_s: int = Field(default=60, ge=0, description="seconds until what has not landed counts as lost")
 
 
+class AccountsGroup(Group):
+    """How people and systems sign in."""
+
+    lock_after: int = Field(default=5, ge=1, le=100, description="wrong passwords in a row that lock an account")
+    lock_minutes: int = Field(default=15, ge=1, le=10080, description="minutes that it stays locked")
+    password_days: int = Field(default=90, ge=1, le=3650, description="days after which a password has to be changed")
+    password_history: int = Field(default=5, ge=1, le=24, description="last passwords that are not taken again")
+    change_first: bool = Field(
+        default=True, description="a password that an administrator gave has to be changed before the first sign-in"
+    )
+    assertion_max_s: int = Field(
+        default=300, ge=10, le=3600, description="longest life of a system's signed assertion (private_key_jwt)"
+    )
+
+
+class OidcGroup(Group):
+    """Signing people in through an OpenID Connect provider; none without an issuer."""
+
+    issuer: str | None = Field(
+        default=None, pattern=r"^https?://", description="the provider", examples=["https://id.example.gov.cn"]
+    )
+    client_id: str = Field(default="exchange", min_length=1, description="the registry's own name at the provider")
+    client_secret: SecretStr | None = Field(default=None, description="its secret there")
+    redirect_url: str = Field(
+        default="http://127.0.0.1:8440/oauth2/oidc/callback",
+        pattern=r"^https?://",
+        description="where the provider sends people back to: this registry's /oauth2/oidc/callback",
+    )
+    scope: str = Field(default="openid email", pattern=r"^openid( \S+)*$", description="what is asked of the provider")
+    match: Literal["sub", "email"] = Field(default="sub", description="the claim that names the user here")
+    timeout_s: float = Field(default=10.0, gt=0, le=60, description="seconds to wait for one answer of the provider")
+
+
 class DatabaseGroup(Group):
     """The registry's own database; without a url, SQLite in the data directory."""
 
@@ -71,11 +104,85 @@ class EnforcerGroup(Group):
     fence: bool = Field(default=True, description="complete parked fetches after a revocation")
 
 
+class SharingGroup(Group):
+    """The clock of requests, in working days (工作日), and what goes with it."""
+
+    review: bool = Field(default=False, description="the authority of the tier sees conditional requests first")
+    review_days: int = Field(default=2, ge=1, le=250, description="working days for the authority's review")
+    decide_days: int = Field(default=10, ge=1, le=250, description="working days for the provider's decision")
+    dispute_days: int = Field(default=10, ge=1, le=250, description="working days to dispute, and to decide a dispute")
+    remind_days: int = Field(default=2, ge=0, le=250, description="working days before the end that a reminder comes")
+    calendar_file: Path | None = Field(
+        default=None, description="TOML file with days `off` and `worked`, over the library", examples=["calendar.toml"]
+    )
+
+
+class ObjectionsGroup(Group):
+    """The deadlines of objections, in working days (工作日)."""
+
+    accept_days: int = Field(default=2, ge=1, le=250, description="working days to accept and to mark")
+    verify_days: int = Field(default=10, ge=1, le=250, description="working days to verify what is marked")
+    correct_days: int = Field(default=10, ge=1, le=250, description="working days to correct and to close")
+
+
+class NoticesGroup(Group):
+    """How systems are told: where webhooks may lead, and how long they are tried."""
+
+    interval_s: float = Field(default=1.0, gt=0, le=60, description="seconds between two rounds of delivery")
+    webhook_networks: list[str] = Field(
+        default=[],
+        description="private networks that webhooks may lead to; 127.0.0.0/8 among them allows http too",
+        examples=["10.0.0.0/8"],
+    )
+    webhook_timeout_s: float = Field(default=5.0, gt=0, le=30, description="seconds to wait for a webhook's answer")
+    webhook_backoff_s: float = Field(default=2.0, gt=0, le=600, description="seconds before the first retry")
+    webhook_give_up_h: float = Field(default=72.0, gt=0, le=720, description="hours until a notice is given up")
+
+
+class AuditGroup(Group):
+    """The audit: how its entries are chained, and how often the chain's head is signed."""
+
+    hash: Literal["sha256", "sm3"] = Field(
+        default="sha256", description="hash of the entries from this start on", examples=["sm3"]
+    )
+    head_interval_s: float = Field(
+        default=60.0, gt=0, le=86400, description="seconds between two signed heads, on the bus and in a file"
+    )
+
+
+class LimitsGroup(Group):
+    """How much one client may ask of one process; 0 means without a limit."""
+
+    requests_per_s: float = Field(default=1000.0, ge=0, description="requests a second of one account")
+    requests_burst: int = Field(default=4000, ge=1, description="requests of one account at once")
+    tokens_per_s: float = Field(default=1000.0, ge=0, description="token requests a second of one name at one address")
+    tokens_burst: int = Field(default=2000, ge=1, description="token requests of one name at one address at once")
+    failures_per_s: float = Field(default=20.0, ge=0, description="bad tokens or log-ins a second of one client")
+    failures_burst: int = Field(default=500, ge=1, description="bad tokens or log-ins of one client at once")
+
+
+class ApiGroup(Group):
+    """Habits of the API."""
+
+    require_if_match: bool = Field(
+        default=False, description="refuse changes of resources, accounts and places without If-Match (428)"
+    )
+    answers_h: int = Field(default=24, ge=1, le=720, description="hours that an answer is kept for its Idempotency-Key")
+
+
 class Settings(Group):
     """All settings of the registry."""
 
     registry: RegistryGroup = RegistryGroup()
+    accounts: AccountsGroup = AccountsGroup()
+    oidc: OidcGroup = OidcGroup()
     database: DatabaseGroup = DatabaseGroup()
     node: NodeGroup = NodeGroup()
     broker: BrokerGroup = BrokerGroup()
     enforcer: EnforcerGroup = EnforcerGroup()
+    sharing: SharingGroup = SharingGroup()
+    objections: ObjectionsGroup = ObjectionsGroup()
+    notices: NoticesGroup = NoticesGroup()
+    audit: AuditGroup = AuditGroup()
+    limits: LimitsGroup = LimitsGroup()
+    api: ApiGroup = ApiGroup()

@@ -10,7 +10,21 @@ import sys
 
 import typer
 
-from exchange.cli import adapter, demo, node, output
+from exchange.cli import (
+    adapter,
+    audit,
+    catalog,
+    demo,
+    grant,
+    login,
+    node,
+    objection,
+    org,
+    output,
+    request,
+    system,
+    user,
+)
 from exchange.errors import ExchangeError
 from exchange.text import Text
 
@@ -18,12 +32,12 @@ HELP = Text(
     "Exchange bus: a grant in the catalogue is an ACL at the broker.",
     "政务信息资源共享交换：目录中的授权即消息服务的访问控制。",
 )
-MODULES = (node, adapter, demo)
+MODULES = (node, adapter, demo, login, catalog, org, system, user, audit, request, grant, objection)
 
 app = typer.Typer(
     help=HELP.format(),
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, secrets included
 )
 for module in MODULES:

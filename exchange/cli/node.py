@@ -44,7 +44,10 @@ def up(config: Config = None) -> None:
             (Text("registry", "登记中心"), address.registry_url),
             (Text("broker", "消息服务"), address.bootstrap_servers),
             (Text("data", "数据目录"), address.data_dir),
-            (Text("administrator's password", "管理员密码"), Layout.of(address.data_dir).admin_password),
+            (
+                Text("passwords of the first accounts", "初始账号密码"),
+                Layout.of(address.data_dir).registry / "*.password",
+            ),
         ]
     )
 

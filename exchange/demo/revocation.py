@@ -88,7 +88,7 @@ class Witness:
         return min(list(self.seen.values()), default=None)
 
     def stop(self) -> None:
-        """End."""
+        """End; safe to call twice."""
         self._background.stop()
         self._subscriber.close()
 

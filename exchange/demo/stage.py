@@ -22,8 +22,7 @@ def play(directory: Path, narrator: Narrator) -> Outcome:
     """Tell the story in ``directory``, which is emptied first; return what was measured."""
     with _node(directory, narrator) as settings, temporary_cluster(free_ports(1)[0]) as cluster:
         address = service.up(settings, report=narrator.say)
-        password = Layout.of(address.data_dir).admin_password.read_text(encoding="utf-8").strip()
-        story = Story(address, password, cluster, directory)
+        story = Story(address, Layout.of(address.data_dir).first_passwords(), cluster, directory)
         try:
             return story.tell(narrator)
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,10 @@ COUNTY = Tier("county", "440604", "禅城区民政局（演示）", "11440604000
 class World:
     """The registry with the three tiers in it; the secrets of systems are kept as files of mode 0600."""
 
-    def __init__(self, registry_url: str, admin_password: str, directory: Path) -> None:
+    def __init__(self, registry_url: str, passwords: Mapping[str, str], directory: Path) -> None:
         self.registry = RegistrySettings(url=registry_url)
-        self._root = AdminClient(self.registry, "admin", admin_password)
+        self._root = AdminClient(self.registry, "admin", passwords["admin"])
+        self._security = AdminClient(self.registry, "security", passwords["security"])
         self._passwords: dict[str, str] = {}
         self._directory = directory
 
@@ -49,7 +50,9 @@ class World:
         for tier in (PROVINCE, CITY, COUNTY):
             department = self._root.add_department(tier.uscc, tier.department, tier.division)
             self._passwords[tier.key] = secrets.token_urlsafe(24)
-            self._root.add_user(f"{tier.key}-admin", self._passwords[tier.key], "department_admin", department)
+            first = secrets.token_urlsafe(24)
+            self._security.add_user(f"{tier.key}-admin", first, "department_admin", department)
+            AdminClient.change_password(self.registry, f"{tier.key}-admin", first, self._passwords[tier.key])
             secret = self._root.add_system(tier.client_id, department, tier.system)
             self._keep(self.secret_file(tier), secret)
 
@@ -86,6 +89,7 @@ class World:
     def close(self) -> None:
         """Close the connections."""
         self._root.close()
+        self._security.close()
 
     def _keep(self, path: Path, secret: str) -> None:
         path.touch(mode=0o600)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PRIVATE_DIRECTORY = 0o700
+FIRST_USERS = ("admin", "security", "auditor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,13 @@ class Layout:
         """
         return f"file:///proc/self/cwd/{self.jwks.relative_to(self.data_dir)}"
 
-    @property
-    def admin_password(self) -> Path:
-        """The first administrator's password, written by the registry at its first start."""
-        return self.registry / "admin.password"
+    def first_password(self, name: str) -> Path:
+        """Return the file with a password that the registry wrote at its first start, by the account's name."""
+        return self.registry / f"{name}.password"
+
+    def first_passwords(self) -> dict[str, str]:
+        """Return the passwords of the first three accounts, by name."""
+        return {name: self.first_password(name).read_text(encoding="utf-8").strip() for name in FIRST_USERS}
 
     def prepare(self) -> None:
         """Create the directories, closed to other users."""

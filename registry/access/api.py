@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
-from sqlalchemy.orm import Session
 
 from exchange.text import Text
-from registry.access import service
+from registry.access import api_oidc, assertions, service, signins
+from registry.access.signin import SignIn
 from registry.access.tokens import Token
+from registry.audit.service import note
 from registry.errors import OAuthError
+from registry.organisation.models import System
 from registry.runtime import Runtime
-from registry.web.access import Registry, SystemAdmin
+from registry.web.access import Registry, SecurityAdmin
+from registry.web.forms import NO_NUL
 
 router = APIRouter()
+router.include_router(api_oidc.router)
 Field = Annotated[str | None, Form(max_length=1024)]
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Given:
     """The form of a token request."""
 
     grant_type: str | None
@@ -31,6 +37,8 @@ class Given(NamedTuple):
     client_secret: str | None
     username: str | None
     password: str | None
+    assertion_type: str | None
+    assertion: str | None
 
 
 class TokenAnswer(BaseModel):
@@ -58,21 +66,52 @@ def token(
     client_secret: Field = None,
     username: Field = None,
     password: Field = None,
+    client_assertion_type: Field = None,
+    client_assertion: Annotated[str | None, Form(max_length=assertions.LONGEST)] = None,
 ) -> TokenAnswer:
-    """Return a token: `client_credentials` for systems (HTTP Basic or form), `password` for users.
+    """Return a token: `client_credentials` for systems, `password` for users.
 
+    A system proves itself with its secret, as HTTP Basic or in the form, or with an assertion that its key signed.
     Scopes: `kafka` (for the broker), `registry` (for this API); none means both, for a user `registry`.
     """
-    given = Given(grant_type, scope, client_id, client_secret, username, password)
+    given = Given(
+        grant_type, scope, client_id, client_secret, username, password, client_assertion_type, client_assertion
+    )
+    who = given.username or given.client_id
+    peer = request.client.host if request.client else ""
+    bucket = (peer, who or hash(request.headers.get("authorization")))
+    registry.limits.tokens.take(bucket)
+    registry.limits.failures.look(bucket)
     try:
-        with registry.database.read() as session:
-            issued = _issue(session, registry, given, request.headers.get("authorization", ""))
+        issued = _issue(registry, given, request.headers.get("authorization", ""))
     except OAuthError as exc:
         registry.metrics.add("exchange_tokens_total", outcome=exc.error)
+        registry.limits.failures.take(bucket)
+        signins.refused(registry, who, exc.error)
         raise
     registry.metrics.add("exchange_tokens_total", outcome="issued")
     response.headers["Cache-Control"] = "no-store"
-    return _answer(issued)
+    return answer(issued)
+
+
+@router.post("/oauth2/password", tags=["access"], status_code=204)
+def change_password(
+    request: Request,
+    registry: Registry,
+    username: Annotated[str, Form(max_length=63)],
+    password: Annotated[str, Form(max_length=256)],
+    new_password: Annotated[str, Form(min_length=12, max_length=256, pattern=NO_NUL)],
+) -> None:
+    """Change the own password: asks for the old one, not for a token, so that one that is due can be changed."""
+    bucket = (request.client.host if request.client else "", username)
+    registry.limits.tokens.take(bucket)
+    registry.limits.failures.look(bucket)
+    try:
+        _sign_in(registry).change(_needed(username), _needed(password), new_password)
+    except OAuthError as exc:
+        registry.limits.failures.take(bucket)
+        signins.refused(registry, username, exc.error)
+        raise
 
 
 @router.get("/oauth2/jwks", tags=["access"])
@@ -82,27 +121,53 @@ def jwks(registry: Registry) -> dict[str, Any]:
 
 
 @router.post("/api/v1/keys/rotate", tags=["access"])
-def rotate(registry: Registry, _caller: SystemAdmin) -> Rotated:
+def rotate(registry: Registry, caller: SecurityAdmin) -> Rotated:
     """Make a new signing key: published at once, used after a short delay."""
-    return Rotated(kid=registry.keyring.rotate())
+    caller.must_secure(whole=True)
+    kid = registry.keyring.rotate()
+    with registry.database.write() as session:
+        note(session, registry.clock, actor=caller.name, action="key.rotate", target=f"key/{kid}")
+    return Rotated(kid=kid)
 
 
-def _issue(session: Session, registry: Runtime, given: Given, authorization: str) -> Token:
+def answer(issued: Token) -> TokenAnswer:
+    """Return a token as the endpoint answers it."""
+    return TokenAnswer(access_token=issued.text, expires_in=issued.ttl_s)
+
+
+def _issue(registry: Runtime, given: Given, authorization: str) -> Token:
     match given.grant_type:
         case "client_credentials":
-            name, secret = _credentials(authorization, given)
-            return service.system_token(session, registry.tokens, name, secret, given.scope)
+            wanted = service.audiences(given.scope)
+            system = _system(registry, given, authorization)
+            signins.issued(registry, system.client_id)
+            return service.system_token(registry.tokens, system, wanted)
         case "password":
-            name, secret = _needed(given.username), _needed(given.password)
-            return service.user_token(session, registry.tokens, name, secret, given.scope)
+            service.must_be_persons_scope(given.scope)
+            person = _sign_in(registry).person(_needed(given.username), _needed(given.password))
+            return service.user_token(registry.tokens, person)
         case None:
             raise OAuthError("invalid_request", Text("grant_type is missing", "缺少 grant_type"))
     supported = Text("client_credentials or password", "仅支持 client_credentials 与 password")
     raise OAuthError("unsupported_grant_type", supported)
 
 
-def _answer(issued: Token) -> TokenAnswer:
-    return TokenAnswer(access_token=issued.text, expires_in=issued.ttl_s)
+def _system(registry: Runtime, given: Given, authorization: str) -> System:
+    if given.assertion_type is None and given.assertion is None:
+        name, secret = _credentials(authorization, given)
+        with registry.database.read() as session:
+            return service.proved_system(session, name, secret)
+    if given.assertion_type != assertions.KIND or authorization or given.client_secret:
+        raise OAuthError("invalid_request", Text("one way to authenticate, please", "仅可使用一种认证方式"))
+    settings = registry.settings
+    taken = assertions.Assertions(
+        registry.database, registry.clock, settings.registry.issuer, settings.accounts.assertion_max_s
+    )
+    return taken.client(_needed(given.assertion), given.client_id)
+
+
+def _sign_in(registry: Runtime) -> SignIn:
+    return SignIn(registry.database, registry.clock, registry.settings.accounts)
 
 
 def _credentials(authorization: str, given: Given) -> tuple[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
 from exchange.text import Text
@@ -11,10 +14,19 @@ from registry.access.tokens import BROKER_AUDIENCE, REGISTRY_AUDIENCE, USER_PREF
 from registry.errors import OAuthError, Unauthenticated
 from registry.organisation.domain import Role
 from registry.organisation.models import System, User
+from registry.organisation.reach import below
 
 SCOPES = {"kafka": BROKER_AUDIENCE, "registry": REGISTRY_AUDIENCE}
 NOBODY = secrets.digest(secrets.new_secret())
-NOBODY_HASH = secrets.hash_password(secrets.new_secret())  # an unknown name costs the same time as a wrong password
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who signed in."""
+
+    name: str
+    role: str
+    department_id: int | None
 
 
 def audiences(scope: str | None) -> list[str]:
@@ -26,25 +38,30 @@ def audiences(scope: str | None) -> list[str]:
     return [audience for name, audience in SCOPES.items() if not names or name in names]
 
 
-def system_token(session: Session, tokens: Tokens, client_id: str, secret: str, scope: str | None) -> Token:
-    """Return a token of the system that has this secret. Errors: OAuthError."""
-    wanted = audiences(scope)
+def proved_system(session: Session, client_id: str, secret: str) -> System:
+    """Return the system that has this secret. Errors: OAuthError."""
     system = session.get(System, client_id)
-    right = secrets.matches(secret, system.secret_sha256 if system else NOBODY)
+    right = secrets.matches(secret, (system and system.secret_sha256) or NOBODY)
     if system is None or not right or not system.active:
         raise OAuthError("invalid_client", Text("client_id or secret is wrong", "client_id 或密钥错误"))
-    return tokens.issue(client_id, wanted, roles=["system"], department=system.department_id)
+    return system
 
 
-def user_token(session: Session, tokens: Tokens, name: str, password: str, scope: str | None) -> Token:
-    """Return a token of the user who has this password; users are no principals. Errors: OAuthError."""
+def system_token(tokens: Tokens, system: System, wanted: Sequence[str]) -> Token:
+    """Return a token of a system that has proved itself, for these audiences."""
+    return tokens.issue(system.client_id, wanted, roles=["system"], department=system.department_id)
+
+
+def user_token(tokens: Tokens, person: Person) -> Token:
+    """Return a token of a person who signed in; people are no principals."""
+    subject = f"{USER_PREFIX}{person.name}"
+    return tokens.issue(subject, [REGISTRY_AUDIENCE], roles=[person.role], department=person.department_id)
+
+
+def must_be_persons_scope(scope: str | None) -> None:
+    """Raise OAuthError unless a person may ask for that scope."""
     if scope and audiences(scope) != [REGISTRY_AUDIENCE]:
         raise OAuthError("invalid_scope", Text("a user's scope is registry", "用户的 scope 仅支持 registry"))
-    user = session.get(User, name)
-    right = secrets.password_matches(password, user.password_hash if user else NOBODY_HASH)
-    if user is None or not right or not user.active:
-        raise OAuthError("invalid_grant", Text("user name or password is wrong", "用户名或密码错误"))
-    return tokens.issue(f"{USER_PREFIX}{name}", [REGISTRY_AUDIENCE], roles=[user.role], department=user.department_id)
 
 
 def caller_of(session: Session, tokens: Tokens, token: str) -> Caller:
@@ -52,10 +69,30 @@ def caller_of(session: Session, tokens: Tokens, token: str) -> Caller:
     subject = tokens.subject(token)
     if subject.startswith(USER_PREFIX):
         user = session.get(User, subject.removeprefix(USER_PREFIX))
-        if user is not None and user.active:
-            return Caller(user.name, user.department_id, role=Role(user.role))
+        if user is not None and may_sign_in(user):
+            return _person(session, user)
     else:
         system = session.get(System, subject)
         if system is not None and system.active:
-            return Caller(system.client_id, system.department_id, client_id=system.client_id)
+            home = system.department.division
+            return Caller(
+                system.client_id,
+                system.department_id,
+                client_id=system.client_id,
+                division=home,
+                subtree=frozenset({home}),
+            )
     raise Unauthenticated(reason=Text("the account is unknown or switched off", "账号不存在或已停用"))
+
+
+def may_sign_in(user: User) -> bool:
+    """Whether an account is on, and its department, if it has one, not dissolved."""
+    return user.active and (user.department is None or user.department.valid_to is None)
+
+
+def _person(session: Session, user: User) -> Caller:
+    if user.department is not None:
+        home = user.department.division
+        return Caller(user.name, user.department_id, Role(user.role), division=home, subtree=frozenset({home}))
+    subtree = frozenset(session.scalars(below(user.division))) if user.division else frozenset()
+    return Caller(user.name, None, Role(user.role), division=user.division, subtree=subtree)

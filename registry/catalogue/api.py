@@ -1,164 +1,103 @@
-"""The catalogue over HTTP."""
+"""Resources over HTTP: registering, changing, publishing, finding."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
-from sqlalchemy import or_, select
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy.orm import Session
 
-from exchange.items import Check, Item, ItemType
+from exchange.text import Lang
 from registry.access.caller import Caller
-from registry.catalogue import service
-from registry.catalogue.domain import Lifecycle, SharingType, UpdateCycle
-from registry.catalogue.models import Resource
-from registry.catalogue.service import Entry
+from registry.audit.reads import note_read
+from registry.catalogue import clash, diff, search, service
+from registry.catalogue.domain import Freshness, Lifecycle, SharingType, Shown
+from registry.catalogue.forms import (
+    ChangeOut,
+    ClashOut,
+    ClassCode,
+    ContractOut,
+    DiffOut,
+    ItemsForm,
+    Moved,
+    Registered,
+    ResourceDetail,
+    ResourceForm,
+    ResourceOut,
+    ResourcePatch,
+    ReturnForm,
+    Slug,
+    VersionOut,
+)
+from registry.catalogue.models import Resource, ResourceVersion
 from registry.enforcement.acls import Scope
+from registry.sharing.grants import end_with_resource
 from registry.sharing.service import active_grant
 from registry.web.access import Authenticated, Registry
-from registry.web.forms import ClientId, Cursor, Form, Limit, Name, Page, Prose, Sentence, page
+from registry.web.forms import NO_NUL, Cursor, Limit, Page, Sort
+from registry.web.problems import request_lang
 
 router = APIRouter(prefix="/api/v1/resources", tags=["catalogue"])
-MOST_ITEMS = 500
-Slug = Annotated[str, Field(max_length=64)]
+Language = Annotated[Lang, Depends(request_lang)]
+VersionNumber = Annotated[int | None, Query(ge=1, le=2**31)]
 
 
-class ItemForm(Form):
-    """An item (信息项) of a resource."""
-
-    name: Annotated[str, Field(max_length=63)]
-    label: Name
-    type: ItemType
-    length: int | None = None
-    scale: int = 0
-    required: bool = False
-    primary_key: bool = False
-    sensitivity: int = 1
-    check: Check | None = None
-
-    def item(self) -> Item:
-        """Return the item."""
-        return Item(**self.model_dump())
-
-
-Items = Annotated[list[ItemForm], Field(min_length=1, max_length=MOST_ITEMS)]
-
-
-class ResourceForm(Form):
-    """A resource to register as a draft of the source system's department."""
-
-    code: Annotated[str, Field(max_length=64, examples=["307440000/000001"])]
-    name: Name
-    summary: Prose
-    source_system: ClientId
-    sharing_type: SharingType
-    sharing_condition: Sentence | None = None
-    update_cycle: UpdateCycle
-    partitions: Annotated[int, Field(ge=1, le=64)] = 1
-    items: Items
-
-    def entry(self) -> Entry:
-        """Return the entry."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name != "items"}
-        return Entry(**fields, items=tuple(form.item() for form in self.items))
+def query(
+    q: Annotated[
+        str | None,
+        Query(max_length=200, pattern=NO_NUL, description="words that all have to be found", examples=["人口 户籍"]),
+    ] = None,
+    tier: Annotated[search.Tier | None, Query(description="tier of the department")] = None,
+    division: Annotated[
+        str | None, Query(pattern=r"^\d{6,12}$", description="the division and all below it", examples=["440600"])
+    ] = None,
+    department: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    classification: Annotated[ClassCode | None, Query(description="the class and all below it")] = None,
+    sharing_type: Annotated[SharingType | None, Query()] = None,
+    level: Annotated[int | None, Query(ge=1, le=4, description="highest sensitivity")] = None,
+    lifecycle: Annotated[Shown | None, Query()] = None,
+    freshness: Annotated[Freshness | None, Query(description="data against the update cycle")] = None,
+    is_open: Annotated[bool | None, Query(alias="open", description="open to the public")] = None,
+    sort: Sort = None,
+) -> search.Query:
+    """Return what is looked for."""
+    return search.Query(
+        q=q,
+        tier=tier,
+        division=division,
+        department_id=department,
+        classification=classification,
+        sharing_type=sharing_type,
+        level=level,
+        lifecycle=lifecycle,
+        freshness=freshness,
+        open=is_open,
+        sort=sort,
+    )
 
 
-class ItemsForm(Form):
-    """The items of the next version."""
-
-    items: Items
-
-
-class ResourceOut(BaseModel):
-    """A resource; ``resource`` is its slug."""
-
-    resource: str
-    code: str
-    name: str
-    summary: str
-    department_id: int
-    source_system: str
-    sharing_type: int
-    sharing_condition: str | None
-    update_cycle: str
-    partitions: int
-    topic: str
-    lifecycle: str
-    version: int
-    created_at: datetime
-    published_at: datetime | None
-
-    @staticmethod
-    def of(row: Resource) -> ResourceOut:
-        """Return the answer for a row."""
-        fields = {name: getattr(row, name) for name in ResourceOut.model_fields if hasattr(row, name)}
-        return ResourceOut(**{**fields, "resource": row.slug})
-
-
-class ResourceDetail(ResourceOut):
-    """A resource with the items of its present version."""
-
-    items: list[dict[str, Any]]
-
-
-class Moved(ResourceOut):
-    """A resource after publication or withdrawal; ``enforced`` false: the broker is away and follows by itself."""
-
-    enforced: bool
-
-
-class VersionOut(BaseModel):
-    """A version of a resource."""
-
-    version: int
-    schema_id: int
-    items: list[dict[str, Any]]
-    created_at: datetime
-
-
-class ContractOut(BaseModel):
-    """What an adapter is told: see exchange.contract.Contract."""
-
-    resource: str
-    name: str
-    version: int
-    topic: str
-    rejects_topic: str
-    schema_id: int
-    schema_: Annotated[dict[str, Any], Field(serialization_alias="schema")]
-    items: list[dict[str, Any]]
-    may_read: bool
-    may_write: bool
+Wanted = Annotated[search.Query, Depends(query)]
 
 
 @router.post("", status_code=201)
-def add(registry: Registry, caller: Authenticated, form: ResourceForm) -> ResourceOut:
-    """Register a draft; the department's administrator does this."""
+def add(registry: Registry, caller: Authenticated, lang: Language, form: ResourceForm) -> Registered:
+    """Register a draft; the department's administrator or data owner does this."""
     with registry.database.write() as session:
         row = service.add(session, registry.clock, caller, registry.settings.node.division, form.entry())
-        return ResourceOut.of(row)
+        return _registered(registry, session, row, lang)
 
 
 @router.get("")
 def resources(
-    registry: Registry,
-    caller: Authenticated,
-    lifecycle: Annotated[Lifecycle | None, Query()] = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
+    registry: Registry, caller: Authenticated, wanted: Wanted, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[ResourceOut]:
-    """List the catalogue; drafts are shown to their own department."""
-    statement = select(Resource)
-    if not caller.sees_everything:
-        own = Resource.department_id == caller.department_id
-        statement = statement.where(or_(Resource.lifecycle != Lifecycle.DRAFT.value, own))
-    if lifecycle is not None:
-        statement = statement.where(Resource.lifecycle == lifecycle.value)
+    """Search the catalogue; drafts are shown to their own department."""
+    now = registry.clock()
     with registry.database.read() as session:
-        return page(session, statement, Resource.slug, ResourceOut.of, limit=limit, cursor=cursor)
+        found = search.statement(session, caller, wanted, now)
+        rows, following = search.part(session, found, wanted.sort, limit=limit, cursor=cursor)
+        return Page(items=[ResourceOut.of(row, now) for row in rows], next=following)
 
 
 @router.get("/{resource}")
@@ -167,7 +106,19 @@ def resource(registry: Registry, caller: Authenticated, resource: Slug) -> Resou
     with registry.database.read() as session:
         row = service.resource_of(session, caller, resource)
         version = service.version_of(session, row, row.version)
-        return ResourceDetail(**ResourceOut.of(row).model_dump(), items=version.items)
+        shown = ResourceDetail(**ResourceOut.fields_of(row, registry.clock()), items=version.items)
+    note_read(registry, caller, shown.resource, shown.items)
+    return shown
+
+
+@router.patch("/{resource}")
+def change(
+    registry: Registry, caller: Authenticated, lang: Language, resource: Slug, form: ResourcePatch
+) -> Registered:
+    """Make a new version with other details or items; a change that would break subscribers is refused."""
+    with registry.database.write() as session:
+        row = service.change(session, registry.clock, caller, resource, form.changes())
+        return _registered(registry, session, row, lang)
 
 
 @router.get("/{resource}/versions")
@@ -175,20 +126,68 @@ def versions(registry: Registry, caller: Authenticated, resource: Slug) -> list[
     """Return all versions of a resource, oldest first."""
     with registry.database.read() as session:
         row = service.resource_of(session, caller, resource)
-        return [VersionOut.model_validate(v, from_attributes=True) for v in service.versions_of(session, row)]
+        shown = [VersionOut.model_validate(v, from_attributes=True) for v in service.versions_of(session, row)]
+    note_read(registry, caller, row.slug, [item for version in shown for item in version.items])
+    return shown
+
+
+@router.get("/{resource}/diff")
+def differences(
+    registry: Registry,
+    caller: Authenticated,
+    lang: Language,
+    resource: Slug,
+    before: VersionNumber = None,
+    after: VersionNumber = None,
+) -> DiffOut:
+    """Return what differs between two versions; by default between the present one and the one before it."""
+    with registry.database.read() as session:
+        row = service.resource_of(session, caller, resource)
+        new = service.version_of(session, row, after or row.version)
+        old = service.version_of(session, row, before or max(1, new.version - 1))
+        found = diff.differences(_sides(old), _sides(new))
+    note_read(registry, caller, row.slug, [*old.items, *new.items])
+    changes = [ChangeOut.of(each, lang) for each in found]
+    return DiffOut(resource=row.slug, before=old.version, after=new.version, changes=changes)
+
+
+@router.get("/{resource}/clashes")
+def clashes(registry: Registry, caller: Authenticated, lang: Language, resource: Slug) -> list[ClashOut]:
+    """Return the resources of other departments that hold the same items (一数一源)."""
+    with registry.database.read() as session:
+        row = service.resource_of(session, caller, resource)
+        return [ClashOut.of(found, lang) for found in clash.clashes(session, row)]
 
 
 @router.put("/{resource}/items")
-def change_items(registry: Registry, caller: Authenticated, resource: Slug, form: ItemsForm) -> ResourceOut:
+def change_items(
+    registry: Registry, caller: Authenticated, lang: Language, resource: Slug, form: ItemsForm
+) -> Registered:
     """Make a new version; a change that would break subscribers of a published resource is refused."""
     with registry.database.write() as session:
         items = [item.item() for item in form.items]
-        return ResourceOut.of(service.change_items(session, registry.clock, caller, resource, items))
+        row = service.change_items(session, registry.clock, caller, resource, items)
+        return _registered(registry, session, row, lang)
+
+
+@router.post("/{resource}/submit")
+def submit(registry: Registry, caller: Authenticated, resource: Slug) -> ResourceOut:
+    """Hand a draft to the department's administrator, who publishes it or sends it back."""
+    with registry.database.write() as session:
+        return ResourceOut.of(service.submit(session, registry.clock, caller, resource), registry.clock())
+
+
+@router.post("/{resource}/return")
+def send_back(registry: Registry, caller: Authenticated, resource: Slug, form: ReturnForm) -> ResourceOut:
+    """Make a submitted resource a draft again, with the reason."""
+    with registry.database.write() as session:
+        row = service.send_back(session, registry.clock, caller, resource, form.reason)
+        return ResourceOut.of(row, registry.clock())
 
 
 @router.post("/{resource}/publish")
 def publish(registry: Registry, caller: Authenticated, resource: Slug) -> Moved:
-    """Publish a draft: its topics are made, and its source system may write."""
+    """Publish a draft, what was submitted, or a change: topics are made, and the source system may write."""
     return _move(registry, caller, resource, Lifecycle.PUBLISHED)
 
 
@@ -210,7 +209,19 @@ def contract(registry: Registry, caller: Authenticated, resource: Slug) -> Contr
     return ContractOut(**fields, schema_=told.schema, items=[item.as_json() for item in told.items])
 
 
+def _registered(registry: Registry, session: Session, row: Resource, lang: Lang) -> Registered:
+    warnings = [ClashOut.of(found, lang) for found in clash.clashes(session, row)]
+    return Registered(**ResourceOut.fields_of(row, registry.clock()), warnings=warnings)
+
+
+def _sides(version: ResourceVersion) -> tuple[dict[str, object], list[dict[str, object]]]:
+    return version.details, version.items
+
+
 def _move(registry: Registry, caller: Caller, resource: str, to: Lifecycle) -> Moved:
     with registry.database.write() as session:
-        shown = ResourceOut.of(service.move(session, registry.clock, caller, resource, to))
-    return Moved(**shown.model_dump(), enforced=registry.enforcer.enforce(Scope(topic=shown.topic)))
+        row = service.move(session, registry.clock, caller, resource, to)
+        if to is Lifecycle.WITHDRAWN:
+            end_with_resource(session, registry.clock, row.slug)
+        shown = ResourceOut.fields_of(row, registry.clock())
+    return Moved(**shown, enforced=registry.enforcer.enforce(Scope(topic=shown["topic"])))

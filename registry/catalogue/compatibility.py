@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
-from avro.schema import parse
 
 from exchange.avro import record_schema
 from exchange.items import Item
 from registry.errors import Incompatible
+from registry.schema_registry.compatibility import reading_faults
+from registry.schema_registry.domain import compact
+from registry.schema_registry.parsing import parse
 
 Items = Sequence[Item]
 
@@ -56,10 +54,8 @@ def _fault(code: str, new: Item | None, old: Item | None) -> str | None:
 
 
 def _reads(code: str, reader: Items, writer: Items) -> bool:
-    schemas = [parse(json.dumps(record_schema(code, items))) for items in (reader, writer)]
-    checker: Any = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # avro is typed in parts
-    result = checker.get_compatibility(schemas[0], schemas[1])
-    return bool(result.compatibility is SchemaCompatibilityType.compatible)
+    schemas = [parse(compact(record_schema(code, items))) for items in (reader, writer)]
+    return not reading_faults(schemas[0], schemas[1])
 
 
 def _logical(code: str, item: Item) -> tuple[object, ...]:

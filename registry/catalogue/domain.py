@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
 from exchange.contract import slug
 from exchange.items import Item, problems
 from exchange.text import Text
+from registry.catalogue import resource_code
 from registry.errors import Invalid, WrongState
-
-CODE = re.compile(r"[1-3]\d{5,20}/\d{6}")
 
 
 class SharingType(IntEnum):
@@ -26,8 +25,28 @@ class Lifecycle(StrEnum):
     """A resource's life: only a published one has a topic and ACLs."""
 
     DRAFT = "draft"
+    SUBMITTED = "submitted"
     PUBLISHED = "published"
     WITHDRAWN = "withdrawn"
+
+
+class Shown(StrEnum):
+    """The life as the catalogue shows it: a published resource is ``changed`` until its change is published too."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    PUBLISHED = "published"
+    CHANGED = "changed"
+    WITHDRAWN = "withdrawn"
+
+
+class Freshness(StrEnum):
+    """Whether data came within the promised cycle."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    NEVER = "never"
+    UNBOUND = "unbound"
 
 
 class UpdateCycle(StrEnum):
@@ -44,24 +63,47 @@ class UpdateCycle(StrEnum):
     OTHER = "other"
 
 
+# Published follows published: the publication of a change.
 NEXT: dict[Lifecycle, frozenset[Lifecycle]] = {
-    Lifecycle.DRAFT: frozenset({Lifecycle.PUBLISHED}),
-    Lifecycle.PUBLISHED: frozenset({Lifecycle.WITHDRAWN}),
+    Lifecycle.DRAFT: frozenset({Lifecycle.SUBMITTED, Lifecycle.PUBLISHED}),
+    Lifecycle.SUBMITTED: frozenset({Lifecycle.DRAFT, Lifecycle.PUBLISHED}),
+    Lifecycle.PUBLISHED: frozenset({Lifecycle.PUBLISHED, Lifecycle.WITHDRAWN}),
     Lifecycle.WITHDRAWN: frozenset(),
+}
+
+# How old the newest data may be; a cycle that is not here promises nothing. A day more than the cycle's longest.
+OLDEST: dict[UpdateCycle, timedelta] = {
+    UpdateCycle.REAL_TIME: timedelta(days=1),
+    UpdateCycle.DAILY: timedelta(days=2),
+    UpdateCycle.WEEKLY: timedelta(days=8),
+    UpdateCycle.MONTHLY: timedelta(days=32),
+    UpdateCycle.QUARTERLY: timedelta(days=93),
+    UpdateCycle.HALF_YEARLY: timedelta(days=185),
+    UpdateCycle.YEARLY: timedelta(days=367),
 }
 
 
 def check_code(code: str) -> str:
     """Return ``code`` if it is a resource's. Errors: Invalid."""
-    if not CODE.fullmatch(code):
-        raise Invalid(
-            field="code",
-            reason=Text(
-                "class, item, category and detail digits, `/`, six digits; e.g. 307440000/000001",
-                "应为类、项、目、细目数字加“/”与六位顺序码，例如 307440000/000001",
-            ),
-        )
+    resource_code.parse(code)
     return code
+
+
+def shown(lifecycle: Lifecycle, changed_at: datetime | None) -> Shown:
+    """Return the life as the catalogue shows it."""
+    if lifecycle is Lifecycle.PUBLISHED and changed_at is not None:
+        return Shown.CHANGED
+    return Shown(lifecycle.value)
+
+
+def freshness(cycle: UpdateCycle, last_data_at: datetime | None, now: datetime) -> Freshness:
+    """Return whether the newest data is as young as the cycle promises."""
+    if last_data_at is None:
+        return Freshness.NEVER
+    oldest = OLDEST.get(cycle)
+    if oldest is None:
+        return Freshness.UNBOUND
+    return Freshness.FRESH if now - last_data_at <= oldest else Freshness.STALE
 
 
 def check_sharing(sharing_type: SharingType, condition: str | None) -> None:

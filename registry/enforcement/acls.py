@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from exchange.contract import receipts_topic
+from exchange.contract import notices_topic, receipts_topic
 from registry.catalogue.domain import rejects_topic
 
 DAY_MS = 86_400_000
 COMPACTION_LAG_MS = 7 * DAY_MS
 RETENTION_MS = 30 * DAY_MS
 ANY_HOST = "*"
+AUDIT_TOPIC = "_exchange.audit.head"  # no ACL is about it: only super users read and write it
 
 
 class Kind(StrEnum):
@@ -136,7 +137,9 @@ def desired_acls(snapshot: Snapshot) -> frozenset[Acl]:
 
 def desired_topics(snapshot: Snapshot) -> dict[str, TopicSpec]:
     """Return the topics that have to be there, by name; others may be there too."""
-    specs = [TopicSpec(receipts_topic(client_id), 1, KEPT) for client_id in snapshot.systems]
+    specs = [TopicSpec(AUDIT_TOPIC, 1, COMPACTED)]
+    specs += [TopicSpec(receipts_topic(client_id), 1, KEPT) for client_id in snapshot.systems]
+    specs += [TopicSpec(notices_topic(client_id), 1, COMPACTED) for client_id in snapshot.systems]
     for flow in snapshot.flows:
         specs += [
             TopicSpec(flow.topic, flow.partitions, COMPACTED),
@@ -185,6 +188,7 @@ def difference(
 def _own(client_id: str) -> frozenset[Acl]:
     prefix, who = f"{client_id}.", principal(client_id)
     return _both(receipts_topic(client_id), client_id) | {
+        _topic(notices_topic(client_id), client_id, Operation.READ),
         Acl(Kind.GROUP, prefix, "PREFIXED", who, Operation.READ),
         Acl(Kind.TRANSACTIONAL_ID, prefix, "PREFIXED", who, Operation.WRITE),
     }

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 UNDO_ROUNDS = 5  # decisions that overtake one enforcement; what is left is the next comparison's
 POLL_S = 0.01
+MOST_TOLD = 100  # ACLs that one comparison names in the log
 FEW = 5  # topics that are asked for one by one
 
 
@@ -97,8 +98,8 @@ class Enforcer:
         return False
 
     def retry(self) -> None:
-        """Do what the broker was away for."""
-        if not self.pending:
+        """Do what the broker was away for, and notice that it is back: the next decision is enforced at once."""
+        if not self.pending and not self._away.is_set():
             return
         try:
             self.ping()
@@ -221,8 +222,10 @@ class Enforcer:
             if not acls:
                 continue
             self._metrics.add("exchange_acl_drift_total", len(acls), action=action)
-            for acl in sorted(acls):
+            for acl in sorted(acls)[:MOST_TOLD]:
                 log.warning("ACL drift %s: %s", action, acl)
+            if len(acls) > MOST_TOLD:
+                log.warning("ACL drift %s: %s more", action, len(acls) - MOST_TOLD)
 
     @contextmanager
     def _timed(self, scope: str) -> Iterator[None]:

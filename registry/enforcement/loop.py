@@ -9,13 +9,16 @@ import time
 from exchange.errors import ExchangeError
 from exchange.metrics import Metrics
 from registry.access.keys import Keyring
+from registry.audit.parts import Audit
 from registry.clock import Clock
 from registry.database import Database
 from registry.enforcement.acls import Scope
 from registry.enforcement.enforcer import Enforcer
 from registry.enforcement.lease import LeaseKeeper
+from registry.sharing import grants
 from registry.sharing import service as sharing
 from registry.sharing.domain import GrantState
+from registry.sharing.duty import Duty
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class Loop:
         keyring: Keyring,
         database: Database,
         lease: LeaseKeeper,
+        audit: Audit,
+        duty: Duty,
         clock: Clock,
         metrics: Metrics,
         interval_s: float,
@@ -41,6 +46,8 @@ class Loop:
         self._keyring = keyring
         self._database = database
         self._lease = lease
+        self._audit = audit
+        self._duty = duty
         self._clock = clock
         self._metrics = metrics
         self._interval_s = interval_s
@@ -68,9 +75,12 @@ class Loop:
         self._keyring.publish()
         self._enforcer.poll()
         self._enforcer.retry()
-        if self._leads():
+        leading = self._leads()
+        self._audit.tick(leading=leading)
+        if leading:
             self._expire()
             self._compare()
+            self._duty.tick()
 
     def _run(self) -> None:
         while True:
@@ -89,7 +99,7 @@ class Loop:
 
     def _expire(self) -> None:
         with self._database.write() as session:
-            ended = [(grant.client_id, grant.resource.topic) for grant in sharing.expire(session, self._clock())]
+            ended = [(grant.client_id, grant.resource.topic) for grant in grants.expire(session, self._clock)]
         for client_id, topic in ended:
             self._metrics.add("exchange_decisions_total", decision=GrantState.EXPIRED.value)
             self._enforcer.enforce(Scope(client_id, topic))

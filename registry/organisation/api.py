@@ -1,60 +1,73 @@
-"""Divisions, departments, systems and users over HTTP."""
+"""Departments over HTTP, their mergers and splits, and the other parts of this area."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select
 
 from exchange.text import Text
-from registry.enforcement.acls import Scope
-from registry.errors import Forbidden
-from registry.organisation import service
-from registry.organisation.domain import Role
-from registry.organisation.models import Department, Division, System, User
+from registry.errors import Forbidden, NotFound
+from registry.organisation import api_places, api_systems, api_users, reform, service
+from registry.organisation.fields import DivisionCode, Id, NodeCode
+from registry.organisation.models import Department
+from registry.organisation.reach import in_reach
 from registry.web.access import Authenticated, Registry, SystemAdmin
 from registry.web.forms import ClientId, Cursor, Form, Limit, LongName, Number, Page, page
 
-router = APIRouter(prefix="/api/v1", tags=["organisation"])
-DivisionCode = Annotated[str, StringConstraints(pattern=r"^\d{6}$")]
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{1,62}$")]
-Password = Annotated[str, StringConstraints(min_length=12, max_length=256)]
-
-
-class DivisionOut(BaseModel):
-    """A division."""
-
-    code: str
-    name: str
-    parent: str | None
-    level: str
-    valid_from: date | None
-    valid_to: date | None
-
-    @staticmethod
-    def of(row: Division) -> DivisionOut:
-        """Return the answer for a row."""
-        return DivisionOut.model_validate(row, from_attributes=True)
+router = APIRouter()
+departments_router = APIRouter(prefix="/api/v1", tags=["organisation"])
 
 
 class DepartmentForm(Form):
     """A department to register."""
 
-    uscc: Annotated[str, StringConstraints(min_length=18, max_length=18)]
+    uscc: Annotated[str, StringConstraints(min_length=18, max_length=18), Field(examples=["11440604000000003W"])]
     name: LongName
     division: DivisionCode
+    node: NodeCode | None = Field(default=None, description="the node that it exchanges on; none: this one")
+
+
+class DepartmentPatch(Form):
+    """What changes about a department; what is left out stays."""
+
+    name: LongName | None = None
+    node: NodeCode | None = None
+
+
+class MergeForm(Form):
+    """The department that takes everything over."""
+
+    into: Id
+    on: date | None = Field(default=None, description="the last day of the merged one; none: today")
+
+
+class PartForm(Form):
+    """What one department takes over: systems, and with each the resources that it is the source of."""
+
+    department_id: Id
+    systems: Annotated[list[ClientId], Field(min_length=1, max_length=500)]
+
+
+class SplitForm(Form):
+    """Who takes what over."""
+
+    parts: Annotated[list[PartForm], Field(min_length=1, max_length=50)]
 
 
 class DepartmentOut(BaseModel):
-    """A department."""
+    """A department; one that was dissolved has its last day in ``valid_to``, and its successor."""
 
     id: int
     uscc: str
     name: str
     division: str
+    node: str | None
+    valid_to: date | None
+    successor_id: int | None
 
     @staticmethod
     def of(row: Department) -> DepartmentOut:
@@ -62,178 +75,91 @@ class DepartmentOut(BaseModel):
         return DepartmentOut.model_validate(row, from_attributes=True)
 
 
-class SystemForm(Form):
-    """A system to register; ``department_id`` is its department."""
+class MovedOut(BaseModel):
+    """What went from one department to another: numbers of systems, resources, and rows of everything else."""
 
-    client_id: ClientId
     department_id: int
-    name: LongName
+    systems: int
+    resources: int
+    others: int
 
 
-class SystemOut(BaseModel):
-    """A system; ``department_id`` is its department."""
+class ReformOut(BaseModel):
+    """A department after a merger or split, and what went where."""
 
-    client_id: str
-    department_id: int
-    name: str
-    active: bool
-    created_at: datetime
-
-    @staticmethod
-    def of(row: System) -> SystemOut:
-        """Return the answer for a row."""
-        return SystemOut(
-            client_id=row.client_id,
-            department_id=row.department_id,
-            name=row.name,
-            active=row.active,
-            created_at=row.created_at,
-        )
+    department: DepartmentOut
+    moved: list[MovedOut]
 
 
-class NewSystem(SystemOut):
-    """A system that was just registered, with its secret, which is told this once."""
-
-    secret: str
-    enforced: bool
-
-
-class NewSecret(BaseModel):
-    """A system's new secret, which is told this once."""
-
-    secret: str
-
-
-class Switched(BaseModel):
-    """A system that was switched on or off; ``enforced`` false: the broker is away and follows by itself."""
-
-    client_id: str
-    active: bool
-    enforced: bool
-
-
-class UserForm(Form):
-    """A user to register; ``department_id`` is given for a department_admin only."""
-
-    name: UserName
-    password: Password
-    role: Role
-    department_id: int | None = None
-
-
-class UserOut(BaseModel):
-    """A user."""
-
-    name: str
-    role: str
-    department_id: int | None
-    active: bool
-
-    @staticmethod
-    def of(row: User) -> UserOut:
-        """Return the answer for a row."""
-        return UserOut(name=row.name, role=row.role, department_id=row.department_id, active=row.active)
-
-
-@router.get("/divisions")
-def divisions(
-    registry: Registry,
-    _caller: Authenticated,
-    parent: Annotated[DivisionCode | None, Query()] = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[DivisionOut]:
-    """List divisions, all or those right below ``parent``."""
-    statement = select(Division) if parent is None else select(Division).where(Division.parent == parent)
-    with registry.database.read() as session:
-        return page(session, statement, Division.code, DivisionOut.of, limit=limit, cursor=cursor)
-
-
-@router.post("/departments", status_code=201)
-def add_department(registry: Registry, _caller: SystemAdmin, form: DepartmentForm) -> DepartmentOut:
-    """Register a department."""
+@departments_router.post("/departments", status_code=201)
+def add_department(registry: Registry, caller: SystemAdmin, form: DepartmentForm) -> DepartmentOut:
+    """Register a department in a division of the caller's."""
     with registry.database.write() as session:
-        row = service.add_department(session, uscc=form.uscc, name=form.name, division=form.division)
+        row = service.add_department(session, registry.clock, caller, **form.model_dump())
         return DepartmentOut.of(row)
 
 
-@router.get("/departments")
+@departments_router.get("/departments")
 def departments(
-    registry: Registry, _caller: Authenticated, limit: Limit = 100, cursor: Cursor = None
+    registry: Registry,
+    caller: Authenticated,
+    division: Annotated[DivisionCode | None, Query()] = None,
+    dissolved: Annotated[bool | None, Query(description="only dissolved ones, or only others")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Page[DepartmentOut]:
-    """List departments."""
+    """List departments; to an administrator who is delegated to a division those of its subtree."""
+    statement = select(Department)
+    if caller.governs:
+        statement = statement.where(in_reach(caller, Department.division))
+    if division is not None:
+        statement = statement.where(Department.division == division)
+    if dissolved is not None:
+        statement = statement.where(Department.valid_to.is_not(None) if dissolved else Department.valid_to.is_(None))
     with registry.database.read() as session:
-        return page(session, select(Department), Department.id, DepartmentOut.of, limit=limit, cursor=cursor)
+        return page(session, statement, Department.id, DepartmentOut.of, limit=limit, cursor=cursor)
 
 
-@router.get("/departments/{department_id}")
-def department(registry: Registry, _caller: Authenticated, department_id: Number) -> DepartmentOut:
+@departments_router.get("/departments/{department_id}")
+def department(registry: Registry, caller: Authenticated, department_id: Number) -> DepartmentOut:
     """Return a department."""
     with registry.database.read() as session:
-        return DepartmentOut.of(service.department_of(session, department_id))
+        row = service.department_of(session, department_id)
+        if caller.governs and not caller.within(row.division):
+            raise NotFound(kind=service.DEPARTMENT, name=department_id)
+        return DepartmentOut.of(row)
 
 
-@router.post("/systems", status_code=201)
-def add_system(registry: Registry, _caller: SystemAdmin, form: SystemForm) -> NewSystem:
-    """Register a system; the answer is the only time that its secret is told."""
+@departments_router.patch("/departments/{department_id}")
+def change_department(
+    registry: Registry, caller: SystemAdmin, department_id: Number, form: DepartmentPatch
+) -> DepartmentOut:
+    """Change name or node of a department."""
+    changes = form.model_dump(exclude_unset=True)
     with registry.database.write() as session:
-        row, secret = service.add_system(
-            session, registry.clock, client_id=form.client_id, department_id=form.department_id, name=form.name
-        )
-        shown = SystemOut.of(row)
-    enforced = registry.enforcer.enforce(Scope(client_id=form.client_id))
-    return NewSystem(**shown.model_dump(), secret=secret, enforced=enforced)
+        return DepartmentOut.of(service.change_department(session, registry.clock, caller, department_id, changes))
 
 
-@router.get("/systems")
-def systems(registry: Registry, caller: Authenticated, limit: Limit = 100, cursor: Cursor = None) -> Page[SystemOut]:
-    """List the systems of the caller's department, for a system administrator all."""
-    statement = select(System)
-    if not caller.sees_everything:
-        statement = statement.where(System.department_id == caller.department_id)
-    with registry.database.read() as session:
-        return page(session, statement, System.client_id, SystemOut.of, limit=limit, cursor=cursor)
+@departments_router.post("/departments/{department_id}/merge")
+def merge(registry: Registry, caller: SystemAdmin, department_id: Number, form: MergeForm) -> ReformOut:
+    """Merge a department into another (机构改革): systems, resources, requests and grants go over, no ACL changes.
 
-
-@router.post("/systems/{client_id}/secret")
-def renew_secret(registry: Registry, _caller: SystemAdmin, client_id: str) -> NewSecret:
-    """Give a system a new secret; the old one ends at once."""
+    The merged department is kept, with its last day; its accounts cannot sign in any more.
+    """
     with registry.database.write() as session:
-        return NewSecret(secret=service.renew_secret(session, client_id))
+        done = reform.merge(session, registry.clock, caller, department_id, form.into, form.on)
+        return _reformed(done)
 
 
-@router.post("/systems/{client_id}/activate")
-def activate(registry: Registry, _caller: SystemAdmin, client_id: str) -> Switched:
-    """Switch a system on: it gets tokens and its ACLs again."""
-    return _switch(registry, client_id, active=True)
+@departments_router.post("/departments/{department_id}/split")
+def split(registry: Registry, caller: SystemAdmin, department_id: Number, form: SplitForm) -> ReformOut:
+    """Give parts of a department to others (机构改革): each system takes its resources along, no ACL changes.
 
-
-@router.post("/systems/{client_id}/deactivate")
-def deactivate(registry: Registry, _caller: SystemAdmin, client_id: str) -> Switched:
-    """Switch a system off: no token any more, and all its ACLs are removed."""
-    return _switch(registry, client_id, active=False)
-
-
-@router.post("/users", status_code=201)
-def add_user(registry: Registry, _caller: SystemAdmin, form: UserForm) -> UserOut:
-    """Register a user."""
+    What is not named stays; to dissolve the department as well, merge the rest.
+    """
+    parts = [reform.Part(part.department_id, tuple(part.systems)) for part in form.parts]
     with registry.database.write() as session:
-        row = service.add_user(
-            session,
-            registry.clock,
-            name=form.name,
-            password=form.password,
-            role=form.role,
-            department_id=form.department_id,
-        )
-        return UserOut.of(row)
-
-
-@router.get("/users")
-def users(registry: Registry, _caller: SystemAdmin, limit: Limit = 100, cursor: Cursor = None) -> Page[UserOut]:
-    """List users."""
-    with registry.database.read() as session:
-        return page(session, select(User), User.name, UserOut.of, limit=limit, cursor=cursor)
+        return _reformed(reform.split(session, registry.clock, caller, department_id, parts))
 
 
 def must_be_system(caller: Authenticated) -> str:
@@ -243,7 +169,10 @@ def must_be_system(caller: Authenticated) -> str:
     return caller.client_id
 
 
-def _switch(registry: Registry, client_id: str, *, active: bool) -> Switched:
-    with registry.database.write() as session:
-        service.set_active(session, client_id, active)
-    return Switched(client_id=client_id, active=active, enforced=registry.enforcer.enforce(Scope(client_id=client_id)))
+def _reformed(done: reform.Reform) -> ReformOut:
+    moved = [MovedOut.model_validate(part, from_attributes=True) for part in done.moved]
+    return ReformOut(department=DepartmentOut.of(done.department), moved=moved)
+
+
+for part in (departments_router, api_places.router, api_systems.router, api_users.router):
+    router.include_router(part)

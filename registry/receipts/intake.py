@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 from exchange.contract import receipts_topic
 from exchange.errors import ExchangeError
 from exchange.metrics import Metrics
+from exchange.receipts import Side
 from registry.access.tokens import SELF
+from registry.catalogue.freshness import data_came
 from registry.clock import Clock
 from registry.database import Database
 from registry.enforcement.broker import ClientConfig, translated
@@ -167,6 +169,9 @@ def _keep(session: Session, message: Message, now: datetime) -> str:
         .on_conflict_do_nothing(index_elements=["client_id", "side", "id"])
         .returning(ReceiptRow.number)
     ).first()
+    if stored and slip.side == Side.PUBLISHED.value:
+        at = min(slip.at, int(now.timestamp() * 1000))  # a clock that runs ahead does not make data fresh
+        data_came(session, slip.resource, slip.topic, slip.client_id, datetime.fromtimestamp(at / 1000, UTC))
     return slip.side if stored else "repeated"
 
 

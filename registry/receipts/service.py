@@ -35,7 +35,7 @@ def of_subscriber(
     """Reconcile what a system has landed of a resource. Errors: NotFound, Forbidden."""
     resource = resource_of(session, caller, resource_name)
     system = system_of(session, client_id)
-    if not caller.belongs_to(resource.department_id) and not caller.belongs_to(system.department_id):
+    if not any(caller.sees(side.department_id, side.department.division) for side in (resource, system)):
         raise Forbidden(reason=Text("neither side is yours", "非相关双方"))
     grant = session.scalar(
         select(Grant)

@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from registry.access import api as access
+from registry.audit import api as audit
 from registry.catalogue import api as catalogue
-from registry.catalogue import schema_registry
+from registry.catalogue import catalogue_api as catalogue_files
+from registry.catalogue.sheets import reading
+from registry.notices import api as notices
+from registry.objections import api as objections
 from registry.organisation import api as organisation
 from registry.receipts import api as receipts
 from registry.runtime import Runtime
+from registry.schema_registry import api as schema_registry
+from registry.schema_registry.cache import SchemaCache
+from registry.schema_registry.wire import SchemaWire
 from registry.sharing import api as sharing
-from registry.web import health, problems
+from registry.sharing import grants_api as grants
+from registry.web import documentation, health, problems
+from registry.web.marks import Marks
 from registry.web.middleware import BodyLimit, Measured
+from registry.web.preconditions import conditional
+from registry.web.repeats import Answers, Repeats
 
 BODY_LIMIT = 1 << 20  # bytes
+ANSWERS_KEY = "answers.key"  # the file that opens kept answers
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -35,11 +47,35 @@ def create_app(runtime: Runtime) -> FastAPI:
         title="政务信息资源登记中心 · Registry of the exchange bus",
         version="1",
         lifespan=lifespan,
+        dependencies=[Depends(conditional)],
     )
     app.state.runtime = runtime
-    for area in (access, organisation, catalogue, sharing, receipts, schema_registry, health):
+    app.state.schema_cache = SchemaCache()
+    for area in (
+        access,
+        grants,  # before organisation: /systems/self is no system's name
+        organisation,
+        catalogue,
+        catalogue_files,
+        sharing,
+        notices,
+        objections,
+        receipts,
+        schema_registry,
+        audit,
+        health,
+    ):
         app.include_router(area.router)
     problems.install(app)
-    app.add_middleware(BodyLimit, limit=BODY_LIMIT)
+    documentation.install(app)
+    app.add_middleware(Repeats, answers=_answers(runtime), tokens=runtime.tokens)
+    app.add_middleware(BodyLimit, limit=BODY_LIMIT, larger={catalogue_files.IMPORT: reading.MOST_BYTES})
+    app.add_middleware(Marks)
+    app.add_middleware(SchemaWire, cache=app.state.schema_cache)
     app.add_middleware(Measured, metrics=runtime.metrics)
     return app
+
+
+def _answers(runtime: Runtime) -> Answers:
+    group = runtime.settings.registry
+    return Answers(runtime.database, runtime.clock, group.data_dir / ANSWERS_KEY, runtime.settings.api.answers_h)

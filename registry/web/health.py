@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from exchange.errors import BrokerUnavailable, ExchangeError
@@ -28,7 +29,7 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", tags=["health"])
+@router.get("/readyz", tags=["health"], responses={503: {"model": dict[str, str], "description": "Not ready / 未就绪"}})
 def readyz(registry: Registry, response: Response) -> dict[str, str]:
     """Answer 200 when database and broker answer and the whole broker was compared once."""
     parts = {
@@ -41,7 +42,7 @@ def readyz(registry: Registry, response: Response) -> dict[str, str]:
     return {"status": "ok" if ready else "not ready", **parts}
 
 
-@router.get("/metrics", tags=["health"])
+@router.get("/metrics", tags=["health"], response_class=PlainTextResponse)
 def metrics(registry: Registry) -> Response:
     """Return all metrics in Prometheus's text format."""
     return Response(registry.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,11 +13,12 @@ from registry.web.problems import answer, lang_of
 
 
 class BodyLimit:
-    """Refuses bodies of more than ``limit`` bytes, announced or not."""
+    """Refuses bodies of more than ``limit`` bytes, announced or not; ``larger``: other limits, by path."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int] | None = None) -> None:
         self.app = app
         self.limit = limit
+        self.larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on unless it is too large."""
@@ -24,26 +26,27 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        limit = self.larger.get(scope["path"], self.limit)
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.limit:
-            await self._refuse(scope, receive, send)
+        if not length.isdigit() or int(length) > limit:
+            await self._refuse(scope, receive, send, limit)
             return
-        body = await self._read(receive) if b"transfer-encoding" in headers else None
-        if body is not None and len(body) > self.limit:
-            await self._refuse(scope, receive, send)
+        body = await self._read(receive, limit) if b"transfer-encoding" in headers else None
+        if body is not None and len(body) > limit:
+            await self._refuse(scope, receive, send, limit)
             return
-        await self.app(scope, receive if body is None else _replay(body, receive), send)
+        await self.app(scope, receive if body is None else replayed(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, limit: int) -> bytes:
         body, more = b"", True
-        while more and len(body) <= self.limit:
+        while more and len(body) <= limit:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
         return body
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = answer(TooLarge(limit=self.limit), lang_of(dict(scope["headers"]).get(b"accept-language", b"")))
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        response = answer(TooLarge(limit=limit), lang_of(dict(scope["headers"]).get(b"accept-language", b"")))
         await response(scope, receive, send)
 
 
@@ -80,14 +83,15 @@ class Measured:
             )
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Return what receives a body that was read already, and then goes on."""
     sent = False
 
-    async def replayed() -> Message:
+    async def again() -> Message:
         nonlocal sent
         if sent:
             return await receive()
         sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return replayed
+    return again

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from exchange.errors import ExchangeError, NotConnected, Refused
 from exchange.text import Lang, accepted_lang
 from registry import errors
+from registry.schema_registry import problems as confluent
 
 STATUS: dict[type[ExchangeError], int] = {
     errors.Unauthenticated: 401,
@@ -21,6 +22,9 @@ STATUS: dict[type[ExchangeError], int] = {
     errors.Conflict: 409,
     errors.Invalid: 422,
     errors.TooLarge: 413,
+    errors.PreconditionFailed: 412,
+    errors.PreconditionRequired: 428,
+    errors.TooManyRequests: 429,
     errors.BrokerRefused: 502,
     NotConnected: 503,
     ExchangeError: 500,
@@ -33,6 +37,8 @@ def install(app: FastAPI) -> None:
 
     def on_error(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, ExchangeError)
+        if confluent.spoken_at(request.url.path):
+            return confluent.refusal(exc, status_of(exc), request_lang(request))
         return answer(exc, request_lang(request))
 
     def on_oauth(request: Request, exc: Exception) -> Response:
@@ -41,10 +47,14 @@ def install(app: FastAPI) -> None:
 
     def on_invalid(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)
+        if confluent.spoken_at(request.url.path):
+            return confluent.invalid(exc, request_lang(request))
         return _invalid(exc, request_lang(request))
 
-    def on_http(_request: Request, exc: Exception) -> Response:
+    def on_http(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)
+        if confluent.spoken_at(request.url.path):
+            return confluent.worded(exc.status_code, exc.status_code, str(exc.detail))
         return problem(exc.status_code, f"http_{exc.status_code}", str(exc.detail), "", dict(exc.headers or {}))
 
     app.add_exception_handler(errors.OAuthError, on_oauth)
@@ -61,6 +71,8 @@ def status_of(exc: ExchangeError) -> int:
 def answer(exc: ExchangeError, lang: Lang) -> Response:
     """Return an error as problem+json."""
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(exc, errors.Unauthenticated) else {}
+    if isinstance(exc, errors.TooManyRequests):
+        headers["Retry-After"] = str(exc.wait_s)
     extra = {"items": list(exc.items)} if isinstance(exc, errors.Incompatible) else {}
     return problem(status_of(exc), exc.code, exc.message(lang), exc.next_step(lang), headers, **extra)
 

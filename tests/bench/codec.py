@@ -27,7 +27,9 @@ def run(bench: Bench) -> None:
     rows = [tuple(parse(item, text) for item, text in zip(ITEMS, row, strict=True)) for row in persons(RECORDS)]
     codec = RecordCodec(SCHEMA, 1, lambda _id: SCHEMA)
     values = [codec.header + codec.encode(row) for row in rows]
-    client = SchemaRegistryClient.new_client({"url": "mock://bench"})  # Confluent's own in-memory registry: no HTTP in the figure
+    client = SchemaRegistryClient.new_client(
+        {"url": "mock://bench"}
+    )  # Confluent's own in-memory registry: no HTTP in the figure
     context = SerializationContext("bench", MessageField.VALUE)
     serializer = AvroSerializer(client, json.dumps(SCHEMA))
     names = [item.name for item in ITEMS]

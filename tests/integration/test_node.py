@@ -17,7 +17,7 @@ from exchange.node import processes, service
 from exchange.node.doctor import examine
 from exchange.node.errors import PartDied, PortTaken
 from exchange.node.kafka import broker_part, prepare_broker
-from exchange.node.layout import Layout
+from exchange.node.layout import FIRST_USERS, Layout
 from exchange.node.ports import broker_ports
 from exchange.node.registry import registry_part
 from exchange.node.settings import NodeSettings
@@ -88,12 +88,16 @@ def test_the_brokers_own_listeners_refuse_a_wrong_password(node: RunningNode, li
 
 
 def test_secrets_are_private_and_appear_nowhere_else(node: RunningNode) -> None:
-    private = [*node.layout.secrets.iterdir(), node.layout.admin_password, *_keys(node)]
+    private = [*node.layout.secrets.iterdir(), *map(node.layout.first_password, FIRST_USERS), *_keys(node)]
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in private} == {
         path.name: "0o600" for path in private
     }
     assert stat.S_IMODE(node.layout.secrets.stat().st_mode) == 0o700
-    words = [(node.layout.secrets / "broker.password").read_text(), node.admin_password, _secret_lines(_keys(node)[0])]
+    words = [
+        (node.layout.secrets / "broker.password").read_text(),
+        *node.passwords.values(),
+        _secret_lines(_keys(node)[0]),
+    ]
     for log in node.layout.logs.iterdir():
         text = log.read_text(errors="replace")
         assert not [word for word in words if word in text], log.name

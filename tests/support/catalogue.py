@@ -35,6 +35,7 @@ class Office:
     secret: str = field(repr=False)
     admin: AdminClient
     registry: RegistrySettings
+    login: tuple[str, str] = field(default=("", ""), repr=False)  # the administrator's name and password
 
     @property
     def settings(self) -> SystemSettings:
@@ -48,7 +49,8 @@ class Catalogue:
     def __init__(self, node: RunningNode) -> None:
         self.node = node
         self.registry = RegistrySettings(url=node.registry_url)
-        self.root = AdminClient(self.registry, "admin", node.admin_password)
+        self.root = AdminClient(self.registry, "admin", node.passwords["admin"])
+        self.security = AdminClient(self.registry, "security", node.passwords["security"])
 
     def office(self, word: str = "office", division: str = "440000") -> Office:
         number = next(_numbers)
@@ -56,11 +58,13 @@ class Catalogue:
         department = self.root.add_department(
             digits + uscc.calc_check_digit(digits + "0"), f"{word} {number}", division
         )
-        user, password = f"{word}-{number}", secrets.token_urlsafe(20)
-        self.root.add_user(user, password, "department_admin", department)
+        user, first, password = f"{word}-{number}", secrets.token_urlsafe(20), secrets.token_urlsafe(20)
+        self.security.add_user(user, first, "department_admin", department)
+        AdminClient.change_password(self.registry, user, first, password)
         client_id = f"{division}-{word}-{number}"
         secret = self.root.add_system(client_id, department, word)
-        return Office(client_id, secret, AdminClient(self.registry, user, password), self.registry)
+        admin = AdminClient(self.registry, user, password)
+        return Office(client_id, secret, admin, self.registry, (user, password))
 
     def resource(self, owner: Office, items: Sequence[Item] = PEOPLE, **more: Any) -> str:
         """Register and publish a resource of ``owner``, shared under conditions; return its code."""
@@ -79,7 +83,7 @@ class Catalogue:
         return code
 
     def request(self, office: Office, code: str) -> int:
-        request: int = office.admin.request(code, office.client_id, "数据校核", "测试依据")["id"]
+        request: int = office.admin.request(code, office.client_id, "data_verification", "测试依据")["id"]
         return request
 
     def grant(self, owner: Office, office: Office, code: str) -> int:

@@ -34,8 +34,8 @@ class RunningNode:
         return self.layout.data_dir
 
     @property
-    def admin_password(self) -> str:
-        return self.layout.admin_password.read_text(encoding="utf-8").strip()
+    def passwords(self) -> dict[str, str]:
+        return self.layout.first_passwords()
 
 
 def node_settings(directory: Path, *, heap: str = "1g", division: str = "440000") -> NodeSettings:

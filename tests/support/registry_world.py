@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
-from httpx import Response
 from stdnum.cn import uscc
 
 from exchange.contract import slug
 from exchange.items import Item, ItemType
 from registry.runtime import Runtime, build
-from registry.settings import BrokerGroup, DatabaseGroup, EnforcerGroup, RegistryGroup, Settings
+from registry.settings import AccountsGroup, BrokerGroup, DatabaseGroup, EnforcerGroup, RegistryGroup, Settings
 from registry.web.app import create_app
 
 ITEMS = (
@@ -50,10 +50,9 @@ class Person:
     name: str
     secret: str
 
-    def call(self, method: str, path: str, body: Any = None, **params: Any) -> Response:
+    def call(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}
-        response: Response = self.http.request(method, f"/api/v1/{path}", json=body, params=params, headers=headers)
-        return response
+        return self.http.request(method, f"/api/v1/{path}", json=body, params=params, headers=headers)
 
     def get(self, path: str, **params: Any) -> Any:
         return good(self.call("GET", path, **params))
@@ -82,8 +81,18 @@ class World:
         self.runtime = runtime
         self.clock = clock
         self.http = TestClient(create_app(runtime), raise_server_exceptions=False)
-        password = (runtime.settings.registry.data_dir / "admin.password").read_text()
-        self.root = self.user("admin", password)
+
+    @cached_property
+    def root(self) -> Person:
+        return self._first("admin")
+
+    @cached_property
+    def security(self) -> Person:
+        return self._first("security")
+
+    @cached_property
+    def auditor(self) -> Person:
+        return self._first("auditor")
 
     def token(self, **form: str) -> str:
         return str(good(self.http.post("/oauth2/token", data=form))["access_token"])
@@ -97,11 +106,10 @@ class World:
 
     def office(self, division: str = "440000", word: str = "office") -> Office:
         number = next(_numbers)
-        digits = f"11{division}{number:09d}"
-        code = digits + uscc.calc_check_digit(digits + "0")
-        made = self.root.post("departments", {"uscc": code, "name": f"{word} {number}", "division": division})
+        body = {"uscc": new_uscc(division), "name": f"{word} {number}", "division": division}
+        made = self.root.post("departments", body)
         who = {"name": f"{word}-{number}", "password": PASSWORD}
-        self.root.post("users", {**who, "role": "department_admin", "department_id": made["id"]})
+        self.security.post("users", {**who, "role": "department_admin", "department_id": made["id"]})
         client_id = f"{division}-{word}-{number}"
         told = self.root.post("systems", {"client_id": client_id, "department_id": made["id"], "name": word})
         return Office(made["id"], self.user(**who), self.system(client_id, told["secret"]))
@@ -130,13 +138,26 @@ class World:
         return name
 
     def request(self, office: Office, resource: str, **more: Any) -> Any:
-        body = {"resource": resource, "client_id": office.client_id, "purpose": "数据校核", "legal_basis": "依据"}
+        body = {
+            "resource": resource,
+            "client_id": office.client_id,
+            "purpose": "data_verification",
+            "legal_basis": "依据",
+        }
         return office.admin.post("requests", {**body, **more})
 
     def grant(self, owner: Office, office: Office, resource: str, **more: Any) -> Any:
         """Ask and approve; return the approval."""
         asked = self.request(office, resource, **more)
         return owner.admin.post(f"requests/{asked['id']}/approve")
+
+    def person(self, name: str, role: str, **place: Any) -> Person:
+        """Register a user and sign in."""
+        self.security.post("users", {"name": name, "password": PASSWORD, "role": role, **place})
+        return self.user(name, PASSWORD)
+
+    def _first(self, name: str) -> Person:
+        return self.user(name, (self.runtime.settings.registry.data_dir / f"{name}.password").read_text())
 
     def metric(self, name: str, **labels: str) -> float:
         return self.runtime.metrics.registry.get_sample_value(name, labels) or 0.0
@@ -150,6 +171,7 @@ def world(directory: Path, url: str | None = None, **groups: Any) -> Iterator[Wo
         **{
             "registry": RegistryGroup(data_dir=directory, key_delay_s=0, receipt_grace_s=5),
             "database": DatabaseGroup(url=url or f"sqlite:///{directory}/registry.db"),
+            "accounts": AccountsGroup(change_first=False),
             "broker": NOWHERE,
             "enforcer": EnforcerGroup(),
             **groups,
@@ -162,6 +184,12 @@ def world(directory: Path, url: str | None = None, **groups: Any) -> Iterator[Wo
         runtime.database.close()
 
 
-def good(response: Response) -> Any:
+def new_uscc(division: str) -> str:
+    """A valid code that no other department has."""
+    digits = f"11{division[:6]}{next(_numbers):09d}"
+    return digits + str(uscc.calc_check_digit(digits + "0"))
+
+
+def good(response: Any) -> Any:
     assert response.is_success, f"{response.status_code} {response.text}"
     return response.json() if response.content else None

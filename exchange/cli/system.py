@@ -1,0 +1,114 @@
+"""``exchange system``: what the departments' systems are, and how they prove themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output, session
+from exchange.text import Text
+
+JSON = Text("print JSON", "输出 JSON")
+DEPARTMENT = Text("id of its department", "所属部门编号")
+PEM = Text("file with the public key, PEM", "公钥文件（PEM）")
+SECRET_FILE = Text(
+    "where the secret is written (0600); without it, it is printed", "密钥写入的文件（0600）；未提供时显示"
+)
+COLUMNS = {
+    "client_id": Text("client_id", "client_id"),
+    "department_id": Text("department", "部门"),
+    "name": Text("name", "名称"),
+    "active": Text("on", "启用"),
+    "proof": Text("signs in with", "认证方式"),
+}
+SECRET = {"client_id": Text("client_id", "client_id"), "secret": Text("secret, told this once", "密钥（仅显示一次）")}
+SWITCHED = {
+    "client_id": Text("client_id", "client_id"),
+    "active": Text("on", "启用"),
+    "enforced": Text("at the broker", "消息服务已生效"),
+}
+
+Json = Annotated[bool, typer.Option("--json", help=JSON.format())]
+ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID")]
+SecretFile = Annotated[Path | None, typer.Option("--secret-file", help=SECRET_FILE.format(), dir_okay=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group ``system`` to ``app``."""
+    group = typer.Typer(help=Text("The departments' systems", "部门业务系统").format(), no_args_is_help=True)
+    for name, command, text in (
+        ("list", show, Text("List systems", "查询业务系统")),
+        ("add", add, Text("Register a system", "登记业务系统")),
+        ("rename", rename, Text("Rename a system", "业务系统更名")),
+        ("secret", secret, Text("Give a system a new secret", "重新签发密钥")),
+        ("key", key, Text("Have a system sign in with its own key", "登记业务系统公钥")),
+        ("on", on, Text("Switch a system on", "启用业务系统")),
+        ("off", off, Text("Switch a system off", "停用业务系统")),
+    ):
+        group.command(name, help=text.format())(command)
+    app.add_typer(group, name="system")
+
+
+def show(
+    department: Annotated[int | None, typer.Option(min=1, help=DEPARTMENT.format())] = None, json: Json = False
+) -> None:
+    """List systems."""
+    with session.opened() as admin:
+        output.emit(admin.every("systems", department=department), COLUMNS, json)
+
+
+def add(
+    client_id: ClientId,
+    name: Annotated[str, typer.Argument()],
+    department: Annotated[int, typer.Option(min=1, help=DEPARTMENT.format())],
+    secret_file: SecretFile = None,
+    json: Json = False,
+) -> None:
+    """Register a system; its secret is told this once."""
+    with session.opened() as admin:
+        _tell(client_id, admin.add_system(client_id, department, name), secret_file, as_json=json)
+
+
+def rename(client_id: ClientId, name: Annotated[str, typer.Argument()], json: Json = False) -> None:
+    """Give a system another name."""
+    with session.opened() as admin:
+        output.emit_one(admin.rename_system(client_id, name), COLUMNS, json)
+
+
+def secret(client_id: ClientId, secret_file: SecretFile = None, json: Json = False) -> None:
+    """Give a system a new secret; the old one, or its key, ends at once."""
+    with session.opened() as admin:
+        _tell(client_id, admin.renew_secret(client_id), secret_file, as_json=json)
+
+
+def key(
+    client_id: ClientId,
+    pem: Annotated[Path, typer.Argument(metavar="PEM", help=PEM.format(), dir_okay=False)],
+    json: Json = False,
+) -> None:
+    """Have a system sign in with its own key; its secret ends at once."""
+    text = session.read_secret(pem)
+    with session.opened() as admin:
+        output.emit_one(admin.take_key(client_id, text), {"client_id": COLUMNS["client_id"]}, json)
+
+
+def on(client_id: ClientId, json: Json = False) -> None:
+    """Switch a system on."""
+    with session.opened() as admin:
+        output.emit_one(admin.switch_system(client_id, active=True), SWITCHED, json)
+
+
+def off(client_id: ClientId, json: Json = False) -> None:
+    """Switch a system off: no token, no ACL."""
+    with session.opened() as admin:
+        output.emit_one(admin.switch_system(client_id, active=False), SWITCHED, json)
+
+
+def _tell(client_id: str, told: str, file: Path | None, *, as_json: bool) -> None:
+    if file is None:
+        output.emit_one({"client_id": client_id, "secret": told}, SECRET, as_json)
+        return
+    session.write_secret(file, told)
+    output.emit_one({"client_id": client_id, "secret_file": str(file)}, {"client_id": COLUMNS["client_id"]}, as_json)
