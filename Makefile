@@ -10,7 +10,7 @@ demo: setup ## Show the main job on real data, in under two minutes (用真实�
 	@$(BIN)/exchange demo
 
 test: setup ## Run all tests, with a real broker and a real PostgreSQL (运行全部测试)
-	@$(BIN)/python -m pytest tests -n 2 --dist loadfile
+	@$(BIN)/python -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style and types (检查代码风格与类型)
 	@$(BIN)/ruff check .

@@ -186,7 +186,7 @@ def edit_while(file: VillageFile, chance: random.Random, going_on: Callable[[], 
             file.villages[added] = (added, "新村", *like)
         file.save()
         edits += 1
-        time.sleep(1.0)
+        time.sleep(3.0)  # longer than a pass, or no pass would come to its end
     return edits
 
 
