@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exchange import Publisher
-from exchange.contract import receipts_topic
+from exchange.contract import notices_topic, receipts_topic
 from tests.support.catalogue import Catalogue, Office
 from tests.support.clients import GROUP_REFUSED, TOPIC_REFUSED, Client, Java, Librdkafka, Sdk
 from tests.support.node import RunningNode
@@ -94,7 +94,7 @@ def test_a_group_of_another_system_cannot_be_joined(client: Client, scene: Scene
 def test_only_what_is_granted_can_be_seen(client: Client, scene: Scene, role: str) -> None:
     office = scene.office(role)
     seen = client.topics(office)
-    expected = {receipts_topic(office.client_id)}
+    expected = {receipts_topic(office.client_id), notices_topic(office.client_id)}
     if role in {"owner", "granted"}:
         expected.add(scene.topic)
     if role == "owner":
