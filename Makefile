@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint bench up down clean help
+.PHONY: setup demo test long lint bench up down clean help
 
 BIN := .venv/bin
 
@@ -9,8 +9,11 @@ setup: ## Set up what is missing: packages, .venv, Kafka's jars (安装所缺的
 demo: setup ## Show the main job on real data, in under two minutes (用真实数据演示主要流程)
 	@$(BIN)/exchange demo
 
-test: setup ## Run all tests, with a real broker and a real PostgreSQL (运行全部测试)
-	@$(BIN)/python -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
+test: setup ## Run the tests, with a real broker and a real PostgreSQL (运行测试)
+	@$(BIN)/python -m pytest tests -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
+
+long: setup ## Run the longest tests: fuzzing, permission matrix, state machine (运行耗时较长的测试)
+	@$(BIN)/python -m pytest tests -m long -n 2 --dist loadfile
 
 lint: setup ## Check style and types (检查代码风格与类型)
 	@$(BIN)/ruff check .

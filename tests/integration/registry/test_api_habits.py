@@ -19,6 +19,8 @@ from registry.settings import ApiGroup, LimitsGroup
 from registry.web.models import KeptAnswer
 from tests.support.registry_world import Person, World, world
 
+pytestmark = pytest.mark.long
+
 LONGEST = 10_000  # characters or things: more is no bound
 FINITE = re.compile(r"\^[^*+]*\$")  # a pattern without repetition; {n,} is not used here
 UNBOUNDED_KINDS = {"date", "date-time", "uuid"}

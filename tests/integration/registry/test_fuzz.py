@@ -28,6 +28,8 @@ from registry.settings import LimitsGroup
 from tests.support.permissions.matrix import Stage
 from tests.support.registry_world import Person, world
 
+pytestmark = pytest.mark.long
+
 CASES = int(os.environ.get("EXCHANGE_FUZZ_CASES", "2100"))
 SEED = 7440
 AWAY = {"broker_unavailable", "not_connected", "back_off"}

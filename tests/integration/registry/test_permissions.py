@@ -16,6 +16,8 @@ from tests.support import permissions
 from tests.support.permissions.matrix import Call, Row, Stage
 from tests.support.registry_world import world
 
+pytestmark = pytest.mark.long
+
 
 def rows() -> list[Row]:
     found: list[Row] = []
