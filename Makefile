@@ -1,19 +1,22 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test long lint bench up down clean help
+.PHONY: setup prometheus demo test long lint bench villages up down clean help
 
 BIN := .venv/bin
 
 setup: ## Set up what is missing: packages, .venv, Kafka's jars (安装所缺的一切)
 	@bash deploy/setup/setup.sh
 
+prometheus: setup ## Fetch Prometheus for the tests (获取测试所用的 Prometheus)
+	@bash deploy/setup/prometheus.sh
+
 demo: setup ## Show the main job on real data, in under two minutes (用真实数据演示主要流程)
 	@$(BIN)/exchange demo
 
-test: setup ## Run the tests, with a real broker and a real PostgreSQL (运行测试)
-	@$(BIN)/python -m pytest tests -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
+test: prometheus ## Run the tests, with a real broker, PostgreSQL and MariaDB (运行测试)
+	@$(BIN)/python -m pytest tests -m "not long" -n 3 --dist loadfile --no-loadscope-reorder
 
-long: setup ## Run the longest tests: fuzzing, permission matrix, state machine (运行耗时较长的测试)
-	@$(BIN)/python -m pytest tests -m long -n 2 --dist loadfile
+long: prometheus ## Run the longest tests: fuzzing, permission matrix, state machine (运行耗时较长的测试)
+	@$(BIN)/python -m pytest tests -m long -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style and types (检查代码风格与类型)
 	@$(BIN)/ruff check .
@@ -22,6 +25,9 @@ lint: setup ## Check style and types (检查代码风格与类型)
 
 bench: setup ## Measure throughput and latency (测量吞吐与时延)
 	@$(BIN)/python -m tests.bench
+
+villages: setup ## Carry FILE (villages.csv.gz, see README) from CSV into PostgreSQL and compare digests (全国村级数据比对)
+	@$(BIN)/python -m tests.acceptance.villages "$(FILE)"
 
 up: setup ## Start a node here: broker and registry (启动本机交换节点)
 	@$(BIN)/exchange up
@@ -33,4 +39,4 @@ clean: ## Remove what was built; data in var/ stays (清除生成物，保留 va
 	@rm -rf build .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help: ## Show this help (显示本帮助)
-	@grep -hE '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'

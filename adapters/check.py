@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,14 +15,17 @@ from confluent_kafka.admin._acl import AclOperation
 from adapters.config import AdapterConfig
 from exchange.contract import Contract
 from exchange.errors import ExchangeError, NotGranted
-from exchange.items import Row
+from exchange.items import Check as ItemCheck
+from exchange.items import Item, Row
 from exchange.kafka import Broker
 from exchange.registry_client import RegistryClient
 from exchange.text import Text
 
 ANSWER_TIMEOUT_S = 10.0
 SHOWN_ROWS = 5
+MOST_REASONS = 10
 SENSITIVE = 3  # from this sensitivity on, values are not shown
+CITIZEN_ID = ItemCheck.CITIZEN_ID  # always a person's, whatever sensitivity was written down
 MASKED = "***"
 
 
@@ -41,8 +46,10 @@ class Check:
     _broker: Broker
     _contract: Contract
 
-    def __init__(self, config: AdapterConfig) -> None:
+    def __init__(self, config: AdapterConfig, *, show: bool = False) -> None:
+        """``show``: personal values are shown too."""
         self.rows: list[list[str]] = []  # the first rows of a source, sensitive values masked
+        self._show = show
         self.columns: list[str] = []
         self._config = config
         self._settings = config.settings
@@ -101,18 +108,22 @@ class Check:
         source = self._config.source(contract)
         try:
             source.connect()
-            first = next(iter(source.read(None)), None)
+            with closing(source.read(None)) as batches:
+                first = next(batches, None)
         finally:
             source.close()
         self.columns = [item.name for item in contract.items]
         rows = first.rows if first else ()
         self.rows = [self._shown(contract, row) for row in islice(rows, SHOWN_ROWS)]
-        rejected = len(first.rejects) if first else 0
+        rejects = first.rejects if first else ()
         counted = Text(
-            f"{source.place}: first batch: {len(rows)} rows, {rejected} rejected",
-            f"{source.place}：首批 {len(rows)} 行，拒收 {rejected} 行",
+            f"{source.place}: first batch: {len(rows)} rows, {len(rejects)} rejected",
+            f"{source.place}：首批 {len(rows)} 行，拒收 {len(rejects)} 行",
         )
-        return counted.format()
+        why = Counter(f"{reject.column or '-'}/{reject.rule}" for reject in rejects)
+        if first:
+            why.update({"/".join(f): count for f, count in first.findings.items() if f.action != "reject"})
+        return "; ".join([counted.format(), *[f"{name} {count}" for name, count in why.most_common(MOST_REASONS)]])
 
     def _landed(self) -> str:
         contract = self._contract
@@ -125,12 +136,14 @@ class Check:
         offsets = ", ".join(f"{partition}: {offset}" for partition, offset in sorted(positions.items())) or "-"
         return Text(f"landed up to (partition: offset) {offsets}", f"已落地至（分区: 位点）{offsets}").format()
 
-    @staticmethod
-    def _shown(contract: Contract, row: Row) -> list[str]:
+    def _shown(self, contract: Contract, row: Row) -> list[str]:
         return [
-            "" if value is None else MASKED if item.sensitivity >= SENSITIVE else str(value)
+            "" if value is None else MASKED if self._hidden(item) else str(value)
             for item, value in zip(contract.items, row, strict=True)
         ]
+
+    def _hidden(self, item: Item) -> bool:
+        return not self._show and (item.sensitivity >= SENSITIVE or item.mask is not None or item.check is CITIZEN_ID)
 
 
 def _ask(part: Text, question: Callable[[], str]) -> Checked:

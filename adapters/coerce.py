@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from datetime import UTC, date, datetime, time, tzinfo
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 from uuid import UUID
 
 from exchange.errors import BadRecord
 from exchange.items import Item, ItemType, KeyCodec, Row, Value
 from exchange.text import Text
+from exchange.transaction import LARGEST_MESSAGE
 from exchange.values import check_row, parse
 
 TEXTS = frozenset({ItemType.TEXT, ItemType.MEMO})
+SIZED = TEXTS | {ItemType.BINARY}
+
+WIDE = Context(prec=100)  # digits: the usual 28 would refuse long decimals
+LARGEST_ROW = LARGEST_MESSAGE - 10_000  # bytes; key, headers and the broker's own words need some
+SMALL_VALUE = 64  # bytes that a value of any other type has at most
+MOST_RAW = 200_000  # characters of a rejected record that are kept in full
+KEPT_OF_LONG = 1_000  # characters of each longer value, where the record has more than that
 
 
 def coerce(item: Item, value: Any, zone: tzinfo) -> Value:
@@ -54,7 +62,7 @@ def exact(item: Item, value: Value) -> Value:
     quantum = Decimal(1).scaleb(-item.digits[1])
     if not number.is_finite() or number.adjusted() > 40:  # noqa: PLR2004 - check_row rejects it; quantize would overflow
         return number
-    rounded = number.quantize(quantum)
+    rounded = number.quantize(quantum, context=WIDE)
     return rounded if rounded == number else number
 
 
@@ -69,13 +77,54 @@ def key_of(items: Sequence[Item], row: Row) -> bytes | None:
 
 
 def as_text(items: Sequence[Item], row: Sequence[Any]) -> str:
-    """Return a row as one line of JSON, for the record of what was rejected."""
+    """Return a row as one line of JSON, for the record of what was rejected; of a huge row the values are cut."""
+    if sum(len(value) for value in row if isinstance(value, Sized)) > MOST_RAW:
+        row = [_beginning(value) for value in row]
     return json.dumps(
         dict(zip((item.name for item in items), row, strict=True)),
         ensure_ascii=False,
         default=_json,
         separators=(",", ":"),
     )
+
+
+def size_checker(items: Sequence[Item]) -> Callable[[Row], None] | None:
+    """Return what raises BadRecord ("too_large") for a row beyond LARGEST_ROW; None when no row of these can be."""
+    sized = [at for at, item in enumerate(items) if item.type in SIZED]
+    if all(items[at].length for at in sized) and _most_bytes(items) <= LARGEST_ROW:
+        return None
+
+    def check(row: Row) -> None:
+        values = [row[at] for at in sized]
+        characters = sum(len(value) for value in values if isinstance(value, str | bytes))
+        if characters * 4 <= LARGEST_ROW:
+            return
+        sizes = {at: _bytes(row[at]) for at in sized}
+        total = sum(sizes.values()) + SMALL_VALUE * len(items)
+        if total > LARGEST_ROW:
+            raise BadRecord(
+                items[max(sizes, key=sizes.__getitem__)].name,
+                "too_large",
+                Text(
+                    f"the record has {total} bytes, {LARGEST_ROW} at most", f"记录共 {total} 字节，最多 {LARGEST_ROW}"
+                ),
+            )
+
+    return check
+
+
+def _most_bytes(items: Sequence[Item]) -> int:
+    return sum(4 * (item.length or 0) if item.type in SIZED else SMALL_VALUE for item in items)
+
+
+def _bytes(value: Value) -> int:
+    return len(value.encode()) if isinstance(value, str) else len(value) if isinstance(value, bytes) else 0
+
+
+def _beginning(value: Any) -> Any:
+    if not isinstance(value, str | bytes | bytearray | memoryview) or len(value) <= KEPT_OF_LONG:
+        return value
+    return f"{value[:KEPT_OF_LONG] if isinstance(value, str) else bytes(value[:KEPT_OF_LONG]).hex()}… ({len(value)})"
 
 
 def _json(value: object) -> str:

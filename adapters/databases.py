@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,21 +10,25 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
+import pymysql
 from pydantic import Field, SecretStr
 from sqlalchemy import URL, Engine, TableClause, column, create_engine, event, make_url, table
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
 
+from adapters import sql_mysql
 from adapters.spec import PartConfig
 from exchange.errors import ConfigError, DatabaseUnavailable, ExchangeError, SinkProblem, SourceProblem
 from exchange.text import Text
 
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
-SUPPORTED = ("sqlite", "postgresql")
+TESTED = frozenset({"sqlite", "postgresql"}) | sql_mysql.NAMES  # others work as far as their dialect does
+
+log = logging.getLogger("exchange.adapter")
 
 # A class of SQLSTATE (its first two characters) that waiting can cure: connection, transaction, resources, operator.
 PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
-PASSING_STATES = frozenset({"55P03"})  # lock not available
+PASSING_STATES = frozenset({"55P03", "25006"})  # lock not available; read-only: not, or not yet, the primary
 SQLITE_PASSING = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 )
@@ -51,8 +56,8 @@ class DatabaseConfig(PartConfig):
         else:
             if url.password is not None:
                 expected, found = _NO_PASSWORD, "***"
-            elif url.get_backend_name() not in SUPPORTED:
-                found = url.drivername
+            elif not _installed(url):
+                expected, found = _DIALECT, url.drivername
         if found:
             example = 'url = "postgresql://reader@host/name" and password_file = "db.secret"'
             raise ConfigError(file=file, key=f"{group}.url", expected=expected, found=found, example=example)
@@ -79,7 +84,20 @@ def open_engine(config: DatabaseConfig, *, writes: bool) -> Engine:
         # sqlite3 begins by itself only before some statements; tables and rows must share one transaction
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
-    return create_engine(url, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}, pool_size=1, max_overflow=1)
+    engine = create_engine(url, connect_args=_connect_args(url), pool_size=1, max_overflow=1)
+    if url.get_backend_name() in sql_mysql.NAMES and not writes:
+        return engine.execution_options(isolation_level="READ COMMITTED")  # each query sees what is committed by then
+    return engine
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    name = url.get_backend_name()
+    if name in sql_mysql.NAMES:
+        return sql_mysql.connect_args(CONNECT_TIMEOUT_S)
+    if name == "postgresql":
+        return {"connect_timeout": CONNECT_TIMEOUT_S}
+    log.warning("%s is not among the tested databases (%s)", name, ", ".join(sorted(TESTED)))
+    return {}
 
 
 def named_table(name: str, columns: Sequence[str]) -> TableClause:
@@ -110,6 +128,9 @@ def translated(problem: Problem) -> Iterator[None]:
     except psycopg.Error as exc:  # of COPY, which goes past SQLAlchemy
         reason = _first_line(exc)
         raise DatabaseUnavailable(reason=reason) if _passing_postgres(exc) else problem.make(reason) from exc
+    except pymysql.Error as exc:  # of rows that are fetched one by one, and of a connection being made
+        reason = sql_mysql.reason(exc)
+        raise DatabaseUnavailable(reason=reason) if sql_mysql.passing(exc) else problem.make(reason) from exc
     except NoSuchTableError as exc:
         raise problem.make(Text(f"no table {exc}", f"表 {exc} 不存在")) from exc
     except (NoSuchModuleError, ImportError) as exc:
@@ -119,7 +140,17 @@ def translated(problem: Problem) -> Iterator[None]:
 
 
 def _with_driver(url: URL) -> URL:
+    if url.get_backend_name() in sql_mysql.NAMES:
+        return url.set(drivername=sql_mysql.DRIVER)
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _installed(url: URL) -> bool:
+    try:
+        _with_driver(url).get_dialect()
+    except NoSuchModuleError:
+        return False
+    return True
 
 
 def _passing(error: DBAPIError) -> bool:
@@ -128,6 +159,8 @@ def _passing(error: DBAPIError) -> bool:
         return getattr(origin, "sqlite_errorcode", 0) & 0xFF in SQLITE_PASSING
     if isinstance(origin, psycopg.Error):
         return error.connection_invalidated or _passing_postgres(origin)
+    if isinstance(origin, pymysql.Error):
+        return error.connection_invalidated or sql_mysql.passing(origin)
     return error.connection_invalidated
 
 
@@ -138,15 +171,25 @@ def _passing_postgres(error: psycopg.Error) -> bool:
 
 
 def _reason(error: DBAPIError) -> str:
+    if isinstance(error.orig, pymysql.Error):
+        return sql_mysql.reason(error.orig)
     return _first_line(error.orig) if error.orig else _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:
     """Only the first line: the next ones (DETAIL) may quote values of a row, which may be personal data."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    if isinstance(error, psycopg.DataError):  # invalid input syntax for type integer: "12a"
+        return lines[0].partition(': "')[0]
+    return lines[0]
 
 
-_ADDRESS = Text("an SQLAlchemy address of SQLite or PostgreSQL", "SQLite 或 PostgreSQL 的 SQLAlchemy 地址")
+_ADDRESS = Text("an SQLAlchemy address", "SQLAlchemy 数据库地址")
+_DIALECT = Text(
+    "sqlite, postgresql, mysql or mariadb, or a database whose SQLAlchemy dialect is installed",
+    "sqlite、postgresql、mysql、mariadb，或已安装其 SQLAlchemy 方言的数据库",
+)
 _NO_PASSWORD = Text("an address without a password", "不含密码的地址")
 _ZONE = Text("a time zone", "时区名称")

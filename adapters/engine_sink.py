@@ -9,8 +9,9 @@ from contextlib import suppress
 
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
+from adapters.overlap import Overlap
 from adapters.patience import Stopped
-from adapters.protocol import Landing, Reject, Sink
+from adapters.protocol import Landing, Reject, Resting, Sink
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
 from exchange.errors import ExchangeError, NotConnected, Refused, TooManyRejects
@@ -21,6 +22,7 @@ from exchange.subscriber import Subscriber
 log = logging.getLogger("exchange.adapter")
 
 POLL_S = 0.5
+PAUSE_S = 0.01  # nothing came for so long: what has come lands
 ONCE_IDLE_S = 5.0
 RECEIPTS_AT_ONCE = 500
 RECEIPTS_EVERY_S = 1.0  # while records come without a pause; in a pause and at the end they go at once
@@ -41,6 +43,8 @@ class SinkEngine:
         self._expected: dict[int, int] = {}
         self._owed = True  # receipts of an earlier run may be unsent
         self._forwarded = 0.0
+        self._overlap = Overlap()
+        self._landed: dict[int, int] = {}  # offsets that the broker was not told yet
         self._held: ExchangeError | None = None  # an error that waits until the records before it have landed
         self.summary = run.summary
 
@@ -53,6 +57,7 @@ class SinkEngine:
             pass
         finally:
             self._disconnect()
+            self._overlap.close()
             self.summary.seconds = round(time.monotonic() - began, 3)
             self.summary.rejects_file = str(self._rejects.path) if self._rejects.path else None
         return self.summary
@@ -61,27 +66,63 @@ class SinkEngine:
         idle = self._run.options.until_idle_s
         if idle is None and self._run.options.once:
             idle = ONCE_IDLE_S
-        active = time.monotonic()
+        scheduled = self._run.config.schedule is not None and not self._run.options.once
+        first = True
         while not self._run.stop.is_set():
+            if self._run.keeper.paused.is_set():
+                self._leave("paused")
+                if self._run.options.once:
+                    return
+                self._run.hold()
+            if not self._run.await_schedule(first=first):
+                continue
+            first = False
+            self._run.keeper.begin()
+            self._until_idle(ONCE_IDLE_S if scheduled else idle)
+            if not self._run.leaving:
+                self._run.keeper.note("done", finished=True)
+                if not scheduled:
+                    return
+                self._leave("done")
+        self._settle()
+
+    def _until_idle(self, idle: float | None) -> None:
+        """Land until nothing came for ``idle`` seconds, or until stopped or paused."""
+        active = time.monotonic()
+        while not self._run.leaving:
             if self._patience.call(self._step):
                 active = time.monotonic()
             elif idle is not None and time.monotonic() - active >= idle:
                 return
+
+    def _leave(self, reason: str) -> None:
+        """Let go of broker and destination for a while."""
         self._settle()
+        self._disconnect()
+        self._run.keeper.note(reason)
 
     def _step(self) -> bool:
         """Land what has come; return whether anything had."""
         try:
             subscriber, sink = self._connected()
-            records = subscriber.poll(self._limits.batch_rows, POLL_S)
+            taken = subscriber.taken_bytes
+            records = subscriber.poll(self._limits.rows_at_once, POLL_S)
+            self._run.keeper.behind = subscriber.behind()
             if records:
-                records += self._more(subscriber, len(records))
+                self._run.keeper.newest_ms = records[-1].timestamp_ms
+                records += self._more(subscriber, len(records), taken + self._limits.batch_bytes)
                 if self._watch.outdated(subscriber.contract, _schemas(records)):
                     self._disconnect()  # the records come again, and are read as the new contract says
                     return True
                 self._land(subscriber, sink, records)
-            if not records or time.monotonic() - self._forwarded >= RECEIPTS_EVERY_S:
+                self._run.pace(len(records))
+                self._run.keeper.note_hourly()
+            self._took(subscriber.taken_bytes - taken)
+            if not records or self._held or time.monotonic() - self._forwarded >= RECEIPTS_EVERY_S:
+                self._overlap.finish()
                 self._forward(subscriber, sink)
+                if isinstance(sink, Resting):
+                    sink.rest()
             if self._held is not None:
                 raise self._held
         except ExchangeError:
@@ -89,17 +130,26 @@ class SinkEngine:
             raise
         return bool(records)
 
-    def _more(self, subscriber: Subscriber, have: int) -> list[Received]:
-        """Fill the landing for at most ``batch_wait_ms``: few big transactions are quicker than many small ones."""
+    def _more(self, subscriber: Subscriber, have: int, most_bytes: int) -> list[Received]:
+        """Fill the landing while more comes at once: big transactions are quicker, but nothing waits for company."""
         more: list[Received] = []
         deadline = time.monotonic() + self._limits.batch_wait_ms / 1000
-        while (room := self._limits.batch_rows - have - len(more)) > 0 and (left := deadline - time.monotonic()) > 0:
+        while (room := self._limits.rows_at_once - have - len(more)) > 0 and (left := deadline - time.monotonic()) > 0:
+            if subscriber.taken_bytes >= most_bytes:
+                break
             try:
-                more += subscriber.poll(room, left)
+                found = subscriber.poll(room, min(left, PAUSE_S))
+                if not found:
+                    break
+                more += found
             except (NotConnected, Refused) as exc:
                 self._held = exc  # what has come before it was given rightly, and lands
                 break
         return more
+
+    def _took(self, size: int) -> None:
+        if size:
+            self._run.metrics.add("exchange_landed_bytes_total", size, **self._run.labels)
 
     def _land(self, subscriber: Subscriber, sink: Sink, records: Sequence[Received]) -> None:
         began = time.monotonic()
@@ -108,19 +158,20 @@ class SinkEngine:
         self._set_aside(contract.topic, [record for record in records if record.fault is not None])
         offsets = next_offsets(records)
         now_ms = time.time_ns() // 1_000_000
-        sink.write(
-            Landing(
-                topic=contract.topic,
-                changes=[(record.key, record.row) for record in good],
-                positions={part: (self._expected.get(part, 0), offset) for part, offset in offsets.items()},
-                receipts=landed_receipts(
-                    good, contract, subscriber.client_id, self._run.name, sink.landing_id(), now_ms
-                ),
-            )
+        landing = Landing(
+            topic=contract.topic,
+            changes=[(record.key, record.row) for record in good],
+            positions={part: (self._expected.get(part, 0), offset) for part, offset in offsets.items()},
+            receipts=landed_receipts(good, contract, subscriber.client_id, self._run.name, sink.landing_id(), now_ms),
         )
+        self._overlap.finish()
+        self._run.metrics.set("exchange_queue_records", len(good), **self._run.labels)
+        self._overlap.start(lambda: sink.write(landing), lambda: self._has_landed(offsets, good, began))
         self._expected.update(offsets)
+
+    def _has_landed(self, offsets: Mapping[int, int], good: Sequence[Received], began: float) -> None:
         self._owed = True
-        subscriber.commit(offsets)
+        self._landed.update(offsets)
         self._count(good, time.monotonic() - began)
 
     def _set_aside(self, topic: str, broken: Sequence[Received]) -> None:
@@ -134,6 +185,8 @@ class SinkEngine:
         ]
         self._rejects.write(rejects)
         self.summary.rejected += len(rejects)
+        self._run.count_read(0, len(rejects))
+        self.summary.rules["wire"] = self.summary.rules.get("wire", 0) + len(rejects)
         self._run.metrics.add("exchange_rejected_records_total", len(rejects), rule="wire", **self._run.labels)
         if self.summary.rejected > self._limits.max_rejects:
             raise TooManyRejects(
@@ -145,28 +198,36 @@ class SinkEngine:
         self.summary.landed += len(good) - deletes
         self.summary.deleted += deletes
         self.summary.passes += 1
+        self._run.count_read(len(good), 0)
         metrics, labels = self._run.metrics, self._run.labels
         metrics.add("exchange_landed_records_total", len(good), **labels)
         metrics.add("exchange_landed_batches_total", 1, **labels)
+        metrics.set("exchange_queue_records", 0, **labels)
+        metrics.set("exchange_last_commit_timestamp_seconds", time.time(), **labels)
         metrics.observe("exchange_batch_seconds", seconds, **labels)
         if good:
             oldest = min(record.timestamp_ms for record in good)
             metrics.observe("exchange_end_to_end_seconds", max(0.0, time.time() - oldest / 1000), **labels)
 
     def _forward(self, subscriber: Subscriber, sink: Sink) -> None:
-        """Send receipts that landed; one that is sent twice is one receipt, because of its id."""
+        """Send receipts that landed, and tell the broker how far; a receipt that is sent twice is one, by its id."""
+        self._owed = True  # a reader may acknowledge only now what landed long ago
         while self._owed:
             receipts = sink.unsent_receipts(RECEIPTS_AT_ONCE)
             if receipts:
                 subscriber.send_receipts(receipts)
                 sink.mark_sent([receipt.id for receipt in receipts])
             self._owed = len(receipts) == RECEIPTS_AT_ONCE
+        if self._landed:
+            subscriber.commit(self._landed)
+            self._landed = {}
         self._forwarded = time.monotonic()
 
     def _settle(self) -> None:
         """Send the last receipts before the end; what cannot be sent now is sent by the next run."""
         if self._subscriber is not None and self._sink is not None:
             with suppress(NotConnected, Refused):
+                self._overlap.finish()
                 self._forward(self._subscriber, self._sink)
 
     def _connected(self) -> tuple[Subscriber, Sink]:
@@ -174,7 +235,12 @@ class SinkEngine:
             adapter = self._settings.adapter
             self._sink = self._open_sink()
             self._subscriber = Subscriber.open(
-                self._settings, adapter.resource, adapter.name, positions=self._assigned, metrics=self._run.metrics
+                self._settings,
+                adapter.resource,
+                adapter.name,
+                positions=self._assigned,
+                exclusive=True,
+                metrics=self._run.metrics,
             )
         return self._subscriber, self._sink
 
@@ -186,12 +252,14 @@ class SinkEngine:
 
     def _assigned(self, topic: str) -> Mapping[int, int]:
         assert self._sink is not None
+        self._overlap.wait()
         known = self._sink.positions(topic)
         self._expected = dict(known)
         return known
 
     def _disconnect(self) -> None:
-        self._held = None
+        self._overlap.leave()
+        self._held, self._landed = None, {}
         if self._subscriber is not None:
             self._subscriber.close()
             self._subscriber = None

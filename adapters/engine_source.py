@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import islice
 
-from adapters.coerce import as_text, key_of
+from adapters.coerce import LARGEST_ROW, as_text, key_of
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
 from adapters.errors import TooManyDeletes
 from adapters.patience import Stopped
-from adapters.protocol import Coverage, Position, ReadBatch, Reject, Source
+from adapters.protocol import Coverage, Position, ReadBatch, Reject, Retaining, Source
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
 from exchange.errors import ExchangeError, TooManyRejects
@@ -21,24 +22,33 @@ from exchange.text import Text
 
 log = logging.getLogger("exchange.adapter")
 
+JUDGED_S = 3600.0  # rejects of a pass without end count for so long
 FEW_KEYS = 20  # below this, a large share of deletes is nothing to wonder about
 
 
 class Pass:
     """One pass over a source: what is known of the topic, and what was seen so far."""
 
-    def __init__(self, source: Source, known: dict[bytes, int]) -> None:
+    def __init__(self, source: Source, known: dict[bytes, int] | None) -> None:
+        """``known``: the topic's state, for a pass that shows the whole source."""
         self.place = source.place
-        self.whole = source.coverage is Coverage.WHOLE
-        self.known = known
-        self.seen: dict[bytes, int] = {}
+        self.keyed = source.keyed
+        self.whole = known is not None
+        self.left = known or {}  # what of the topic's state was not seen in the source yet
+        self.known = len(self.left)
+        self.seen: dict[bytes, int] = {}  # only of a source that may show a key twice
+        self.began = time.monotonic()
         self.rejected = 0
         self.protected: set[bytes] = set()  # keys of rejected rows: they are not gone
         self.nameless = 0  # rejected rows whose key could not be read
 
     def gone(self) -> list[bytes]:
         """Return the keys that are published and no longer in the source."""
-        return [key for key in self.known if key not in self.seen and key not in self.protected]
+        return [key for key in self.left if key not in self.protected]
+
+    def differs(self, key: bytes, digest: int) -> bool:
+        """Return whether the topic does not have this row yet; it counts as seen."""
+        return self.left.pop(key, None) != digest
 
 
 class SourceEngine:
@@ -53,6 +63,7 @@ class SourceEngine:
         self._watch = ContractWatch(self._settings, self._settings.adapter.resource)
         self._publisher: Publisher | None = None
         self._source: Source | None = None
+        self._handed_over = False  # a pass over the whole ended with a position
         self.summary = run.summary
 
     def run(self) -> Summary:
@@ -70,30 +81,65 @@ class SourceEngine:
 
     def _passes(self) -> None:
         interval, idle = self._settings.adapter.interval_s, self._run.options.until_idle_s
-        once = self._run.options.once or interval == 0
-        active = time.monotonic()
+        scheduled = self._run.config.schedule is not None
+        once = self._run.options.once or (interval == 0 and not scheduled)
+        active, first = time.monotonic(), True
         while not self._run.stop.is_set():
+            if self._paused():
+                if once:
+                    return
+                active = time.monotonic()
+            if not self._run.await_schedule(first=first) and not self._wished():
+                continue
+            first = False
             if self._patience.call(self._step):
                 active = time.monotonic()
             if once or (idle is not None and time.monotonic() - active >= idle):
                 return
-            self._run.stop.wait(min(interval, idle) if idle else interval)
+            if scheduled:
+                self._disconnect()  # nothing is held open until the next time
+            elif self._handed_over:
+                self._handed_over = False  # changes since the snapshot wait already
+            else:
+                self._run.rest(min(interval, idle) if idle else interval)
+
+    def _paused(self) -> bool:
+        """Wait out a pause with nothing open, neither at the source nor at the broker; return whether there was one."""
+        if not self._run.keeper.paused.is_set():
+            return False
+        self._disconnect()
+        if self._run.options.once:
+            log.warning("%s: paused: nothing is read", self._run.name)
+        else:
+            self._run.hold()
+        return True
+
+    def _wished(self) -> bool:
+        return self._run.keeper.refresh is not None and not self._run.leaving
 
     def _step(self) -> bool:
         """Make a pass if there is something new; return whether anything was published."""
         try:
             publisher, source = self._connected()
-            if not source.changed():
+            wish = self._run.keeper.refresh
+            if self._run.leaving:
                 return False
+            if not source.changed() and wish is None:
+                return False
+            self._run.keeper.begin()
             before = self.summary.published + self.summary.deleted
-            if source.coverage is Coverage.WHOLE:
+            position = None if wish else publisher.position()
+            if source.coverage(position) is Coverage.WHOLE:
                 self._whole(publisher, source)
             else:
-                self._changes(publisher, source)
+                self._changes(publisher, source, position, wish)
         except ExchangeError:
             self._disconnect()  # opening again settles what an open transaction left behind
             raise
         self.summary.passes += 1
+        if not self._run.leaving:
+            self._run.keeper.refreshed(wish)
+        self._run.keeper.note(self._run.outcome, finished=not self._run.leaving)
         return self.summary.published + self.summary.deleted > before
 
     def _connected(self) -> tuple[Publisher, Source]:
@@ -120,19 +166,57 @@ class SourceEngine:
         """Compare the whole source with the topic; only a pass that came to its end may delete."""
         current = Pass(source, publisher.state())
         self._rejects.begin()
+        position: Position | None = None
         for batch in source.read(None):
             self._publish(publisher, current, batch, None)
-            if self._run.stop.is_set():
+            position = batch.position
+            if self._run.leaving:
                 return
         self._delete(publisher, current)
+        if position is not None:
+            with publisher.batch() as end:
+                end.set_position(position)
+            self._handed_over = True
 
-    def _changes(self, publisher: Publisher, source: Source) -> None:
-        current = Pass(source, {})
+    def _changes(self, publisher: Publisher, source: Source, position: Position | None, wish: str | None) -> None:
+        """Publish what comes; a pass without end is left when nothing comes any more, or the contract moved.
+
+        Once its first batch is committed, the position tells how far the refresh of ``wish`` has come.
+        """
+        current = Pass(source, None)
         self._rejects.begin()
-        for batch in source.read(publisher.position()):
-            self._publish(publisher, current, batch, batch.position)
-            if self._run.stop.is_set():
+        active = time.monotonic()
+        with closing(source.read(position)) as batches:
+            for batch in batches:
+                self._publish(publisher, current, batch, batch.position)
+                if wish is not None and batch.position is not None:
+                    self._run.keeper.refreshed(wish)
+                    wish = None
+                if not batch.empty:
+                    active = time.monotonic()
+                elif self._idle(active):
+                    return
+                if self._run.leaving or (wish is None and self._run.keeper.refresh is not None):
+                    return
+                self._run.keeper.note_hourly()
+                self._show(source)
+                if time.monotonic() - current.began > JUDGED_S:
+                    current = Pass(source, None)
+                if self._watch.moved(publisher.contract):
+                    break
+            else:
                 return
+        self._disconnect()  # the next pass reads by the new contract
+
+    def _show(self, source: Source) -> None:
+        if isinstance(source, Retaining) and source.retained is not None:
+            slot, size = source.retained
+            self._run.metrics.set("exchange_replication_slot_bytes", size, slot=slot, **self._run.labels)
+
+    def _idle(self, active: float) -> bool:
+        alone = self._run.options.once or self._run.config.schedule is not None
+        idle = 0.0 if alone else self._run.options.until_idle_s
+        return idle is not None and time.monotonic() - active >= idle
 
     def _publish(self, publisher: Publisher, current: Pass, read: ReadBatch, position: Position | None) -> None:
         began = time.monotonic()
@@ -148,34 +232,44 @@ class SourceEngine:
         self._count(batch, read, rejects)
         self._run.metrics.observe("exchange_batch_seconds", time.monotonic() - began, **self._run.labels)
         self._judge(current, rejects)
+        self._run.pace(len(read.rows))
 
     def _rows(self, publisher: Publisher, current: Pass, read: ReadBatch, batch: Batch) -> list[Reject]:
-        rejects: list[Reject] = []
-        for at, row in enumerate(read.rows):
-            key, datum = publisher.encode_checked(row)
-            if not current.whole:
-                batch.put_encoded(key, datum)
+        """Put the rows that the topic does not have yet; return those that came twice with other values."""
+        if not read.rows:
+            return []
+        keys, data = publisher.encode_rows(read.rows)
+        large = {at for at, datum in enumerate(data) if len(datum) > LARGEST_ROW}
+        rejects = [self._reject(publisher, current, read, at, "too_large", _TOO_LARGE) for at in large]
+        if not current.whole:
+            batch.put_all(*_without(large, keys, data) if large else (keys, data))
+            return rejects
+        fresh: list[int] = []
+        for at, (key, digest) in enumerate(zip(keys, map(row_digest, keys, data), strict=True)):
+            if at in large:
                 continue
-            digest = row_digest(key, datum)
-            earlier = current.seen.get(key)
-            if earlier is not None and earlier != digest:
-                rejects.append(self._twice(publisher, current, read, at))
-            elif earlier is None:
+            if not current.keyed:
+                earlier = current.seen.get(key)
+                if earlier is not None:
+                    if earlier != digest:
+                        rejects.append(self._reject(publisher, current, read, at, "duplicate_key", _TWICE))
+                    continue
                 current.seen[key] = digest
-                if current.known.get(key) != digest:
-                    batch.put_encoded(key, datum)
+            if current.differs(key, digest):
+                fresh.append(at)
+        batch.put_all([keys[at] for at in fresh], [data[at] for at in fresh])
         return rejects
 
-    def _twice(self, publisher: Publisher, current: Pass, read: ReadBatch, at: int) -> Reject:
-        """Two rows of one key: the first one stands, or the resource would change with each pass."""
+    def _reject(self, publisher: Publisher, current: Pass, read: ReadBatch, at: int, rule: str, reason: Text) -> Reject:
+        """Return the record of a row that is right by itself; of two rows of one key, the first one stands."""
         items = publisher.contract.items
         first = next(item.name for item in items if item.primary_key)
         return Reject(
             place=current.place,
             line=read.lines[at] if at < len(read.lines) else None,
             column=self._settings.adapter.columns.get(first, first),
-            rule="duplicate_key",
-            reason=_TWICE,
+            rule=rule,
+            reason=reason,
             raw=as_text(items, read.rows[at]),
             key=key_of(items, read.rows[at]),
         )
@@ -186,8 +280,14 @@ class SourceEngine:
         self.summary.deleted += batch.deletes
         self.summary.unchanged += len(read.rows) + len(read.rejects) - sent - len(rejects)
         self.summary.rejected += len(rejects)
+        self._run.count_read(len(read.rows) + len(read.rejects) - len(rejects), len(rejects))
         for reject in rejects:
             self._run.metrics.add("exchange_rejected_records_total", 1, rule=reject.rule, **self._run.labels)
+            self.summary.rules[reject.rule] = self.summary.rules.get(reject.rule, 0) + 1
+        for finding, count in read.findings.items():
+            self._run.metrics.add("exchange_quality_total", count, **finding._asdict(), **self._run.labels)
+            name = "/".join(finding)
+            self.summary.quality[name] = self.summary.quality.get(name, 0) + count
 
     def _judge(self, current: Pass, rejects: Sequence[Reject]) -> None:
         current.rejected += len(rejects)
@@ -198,7 +298,7 @@ class SourceEngine:
 
     def _delete(self, publisher: Publisher, current: Pass) -> None:
         gone = current.gone()
-        if gone and current.nameless:
+        if gone and current.nameless and not current.keyed:
             self.summary.withheld += len(gone)
             log.warning(
                 "%s: %d deletes withheld: the key of %d rejected rows could not be read, so they may be among them",
@@ -208,14 +308,15 @@ class SourceEngine:
             )
             return
         self._sure(current, gone)
-        for keys in _chunks(gone, self._limits.batch_rows):
+        for keys in _chunks(gone, self._limits.rows_at_once):
             with publisher.batch() as batch:
                 for key in keys:
                     batch.delete(key)
             self.summary.deleted += batch.deletes
+            self._run.pace(len(keys))
 
     def _sure(self, current: Pass, gone: Sequence[bytes]) -> None:
-        known, share = len(current.known), self._limits.max_delete_share
+        known, share = current.known, self._limits.max_delete_share
         if self._run.options.allow_deletes or known < FEW_KEYS or len(gone) <= share * known:
             return
         raise TooManyDeletes(source=current.place, gone=len(gone), known=known, share=share)
@@ -227,6 +328,15 @@ def _chunks(keys: Iterable[bytes], size: int) -> Iterable[list[bytes]]:
         yield chunk
 
 
+def _without(left_out: set[int], keys: list[bytes], data: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    kept = [at for at in range(len(keys)) if at not in left_out]
+    return [keys[at] for at in kept], [data[at] for at in kept]
+
+
+_TOO_LARGE = Text(
+    f"the record is larger than {LARGEST_ROW} bytes, the most that the broker takes",
+    f"记录超过消息服务允许的 {LARGEST_ROW} 字节",
+)
 _TWICE = Text(
     "another row of this pass has the same primary key and other values", "本次读取中已有主键相同而内容不同的记录"
 )

@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 class Kind:
     """One adapter: its spec, its configuration, and how one is made."""
 
+    name: str
     spec: Spec
     config: type[PartConfig]
     open: Callable[[PartConfig, Stream], Any]
@@ -47,4 +48,4 @@ def find(side: Side, kind: str, file: str) -> Kind:
             file=file, key=f"{side}.kind", expected=" | ".join(known), found=repr(kind), example=f'kind = "{known[0]}"'
         )
     module = importlib.import_module(f"adapters.{side}_{kind}")
-    return Kind(spec=module.SPEC, config=module.Config, open=getattr(module, f"open_{side}"))
+    return Kind(name=kind, spec=module.SPEC, config=module.Config, open=getattr(module, f"open_{side}"))

@@ -11,10 +11,11 @@ def run_adapter(run: Run) -> Summary:
 
     Errors: those of the family that waiting does not cure.
     """
-    if run.config.side == "source":
-        from adapters.engine_source import SourceEngine  # noqa: PLC0415 - a source needs no sink, and starts quicker
+    with run.keeper:
+        if run.config.side == "source":
+            from adapters.engine_source import SourceEngine  # noqa: PLC0415 - a source needs no sink, and starts quicker
 
-        return SourceEngine(run).run()
-    from adapters.engine_sink import SinkEngine  # noqa: PLC0415 - likewise
+            return SourceEngine(run).run()
+        from adapters.engine_sink import SinkEngine  # noqa: PLC0415 - likewise
 
-    return SinkEngine(run).run()
+        return SinkEngine(run).run()

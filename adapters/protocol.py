@@ -10,10 +10,10 @@ says what went wrong by the type of the error it raises:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from exchange.contract import Contract
 from exchange.items import Item, Row
@@ -21,6 +21,8 @@ from exchange.receipts import Receipt
 from exchange.text import Text
 
 Position = Mapping[str, Any]  # plain JSON, at most 3,000 bytes of it; only its source understands it
+
+BATCH_BYTES = 16 * 1024 * 1024
 
 
 class Coverage(Enum):
@@ -43,13 +45,25 @@ class Reject:
     key: bytes | None = None  # the record's primary key, when that much could be read
 
 
+class Finding(NamedTuple):
+    """What a quality rule of the adapter file found: ``action`` is reject, warn or repair."""
+
+    item: str
+    rule: str
+    action: str
+
+
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
     """A bounded piece of a source: rows in item order, keys of deleted rows, rejects, and the position after them.
 
     Each row has passed ``exchange.values.row_checker``: the source checks, because it has the record as found.
 
+    A key is in it once: a source of changes gives the last state of each.
+
     ``lines``: the physical line of each row, when the source is a file; a row that is found wrong later is named by it.
+
+    ``findings``: how often each quality rule found something (``adapters/mapping_source.py`` counts, no source does).
     """
 
     rows: Sequence[Row] = ()
@@ -57,22 +71,42 @@ class ReadBatch:
     deleted: Sequence[bytes] = ()
     rejects: Sequence[Reject] = ()
     position: Position | None = None
+    findings: Mapping[Finding, int] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Return whether it has nothing to publish."""
+        return not (self.rows or self.deleted or self.rejects)
 
 
 class Source(Protocol):
     """A department's data, read in passes."""
 
-    coverage: Coverage
-    place: str  # file or table, as rejects name it
+    @property
+    def place(self) -> str:
+        """File or table, as rejects name it."""
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the source keeps keys unique and readable: no row comes twice, none hides behind a broken one."""
 
     def connect(self) -> None:
         """Open what is needed; called again after NotConnected."""
 
+    def coverage(self, position: Position | None) -> Coverage:
+        """Return what the next pass shows, when it starts at ``position``."""
+
     def changed(self) -> bool:
         """Return whether another pass can show something new since the last finished pass; cheap."""
 
-    def read(self, position: Position | None) -> Iterator[ReadBatch]:
-        """Yield one pass, from ``position`` (None: from the start), in batches of at most the configured size."""
+    def read(self, position: Position | None) -> Generator[ReadBatch]:
+        """Yield one pass, from ``position`` (None: from the start), in batches of at most the configured size.
+
+        A pass of CHANGES may go on without end; it then yields an empty batch at least once a second, so that the
+        engine can stop it. When it is asked for the next batch, the last one with its position is committed at the
+        broker.
+        A pass that shows the WHOLE may end with a batch that has a position: it holds once the deletes are published.
+        """
 
     def close(self) -> None:
         """Release everything; safe to call twice."""
@@ -117,13 +151,37 @@ class Sink(Protocol):
         """Release everything; safe to call twice."""
 
 
+@runtime_checkable
+class Resting(Protocol):
+    """A sink that has something to do by the clock, also while nothing comes."""
+
+    def rest(self) -> None:
+        """Do what is due; called about twice a second, between landings."""
+
+
+@runtime_checkable
+class Retaining(Protocol):
+    """A source for which the other side keeps a log until it has read it."""
+
+    retained: tuple[str, int] | None
+    """Name of what keeps it, and bytes that it keeps, as last heard; None before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What an adapter is told: the resource's contract, and which column each item comes from or goes to."""
+    """What an adapter is told: the resource's contract, and which column each item comes from or goes to.
+
+    A batch is not filled beyond ``batch_rows`` rows or, about, ``batch_bytes`` bytes.
+
+    ``judge``: raises BadRecord for a row that the adapter file's mapping or rules will reject. Only a source that
+    answers for each row needs to ask; rules over a whole batch are not asked. Safe to call from several threads.
+    """
 
     contract: Contract
     columns: Mapping[str, str]
     batch_rows: int
+    batch_bytes: int = BATCH_BYTES
+    judge: Callable[[Row], None] | None = None
 
     @property
     def items(self) -> tuple[Item, ...]:

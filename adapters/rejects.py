@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.protocol import Reject
+
+MOST_ON_THE_BUS = 100_000  # characters of a record: as JSON in bytes six times as many at worst, under 1 MB
 
 
 def as_json(reject: Reject, adapter: str, at: datetime) -> str:
@@ -42,7 +45,10 @@ class RejectFile:
         self.path = None
 
     def write(self, rejects: Sequence[Reject]) -> list[bytes]:
-        """Append ``rejects`` and return them as written; they are on the disk when this returns."""
+        """Append ``rejects`` and return them for the bus; they are on the disk when this returns.
+
+        The file has each record whole; the bus, whose topics take 1 MB, has the beginning of a huge one.
+        """
         now = datetime.now(UTC)
         lines = [as_json(reject, self._adapter, now) for reject in rejects]
         if self.path is None:
@@ -53,4 +59,5 @@ class RejectFile:
             file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
-        return [line.encode("utf-8", "backslashreplace") for line in lines]
+        short = [replace(reject, raw=reject.raw[:MOST_ON_THE_BUS]) for reject in rejects]
+        return [as_json(reject, self._adapter, now).encode("utf-8", "backslashreplace") for reject in short]

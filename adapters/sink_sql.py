@@ -1,8 +1,9 @@
-"""A table of SQLite or PostgreSQL as destination: rows, position and receipts in one transaction."""
+"""A table of an SQL database as destination: rows, position and receipts in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from sqlalchemy import Connection, Engine, Table, bindparam, delete
@@ -11,7 +12,7 @@ from adapters.databases import DatabaseConfig, Problem, name_of, open_engine, tr
 from adapters.protocol import Landing, Stream
 from adapters.spec import Spec
 from adapters.sql_ledger import Ledger
-from adapters.sql_table import prepare
+from adapters.sql_table import check, create, exists
 from adapters.sql_types import convert_row, converter
 from adapters.sql_upsert import Upsert, make_upsert
 from exchange.errors import SinkProblem
@@ -23,7 +24,10 @@ from exchange.values import parse
 SPEC = Spec(
     side="sink",
     kind="sql",
-    summary=Text("a table of SQLite or PostgreSQL, exactly once", "SQLite 或 PostgreSQL 的表，恰好一次"),
+    summary=Text(
+        "a table of PostgreSQL, MariaDB, MySQL, SQLite or another SQL database, exactly once",
+        "PostgreSQL、MariaDB、MySQL、SQLite 或其他 SQL 数据库的表，恰好一次",
+    ),
     example='[sink]\nkind = "sql"\nurl = "postgresql://writer@127.0.0.1/villages"\n'
     'password_file = "db.secret"\ntable = "villages"',
 )
@@ -49,6 +53,7 @@ class SqlSink:
     def __init__(self, config: Config, stream: Stream) -> None:
         self._config = config
         self._stream = stream
+        self._zone = ZoneInfo(config.zone)
         self._ledger = Ledger(config.table)
         self._problem = Problem(SinkProblem, f"{name_of(config)} {config.table}")
         self._keys = KeyCodec(stream.items)
@@ -62,15 +67,25 @@ class SqlSink:
         self.close()
         self._engine = open_engine(self._config, writes=True)
         with translated(self._problem), self._engine.begin() as connection:
-            create, ours = self._config.create_table, self._ledger.made_table(connection)
-            self._table, made = prepare(
-                connection, self._config.table, self._stream, self._problem, create=create, extend=create and ours
-            )
-            self._landing = self._ledger.open(connection, from_nothing=made)
-            self._upsert = make_upsert(connection.dialect.name, self._table, self._columns(), self._key_columns())
+            self._table = self._prepare(connection)
+            self._upsert = make_upsert(connection, self._table, self._stream, self._zone)
             dialect = connection.dialect.name
-        found = [(at, converter(item, dialect)) for at, item in enumerate(self._stream.items)]
+        found = [(at, converter(item, dialect, self._zone)) for at, item in enumerate(self._stream.items)]
         self._converters = [(at, convert) for at, convert in found if convert is not None]
+
+    def _prepare(self, connection: Connection) -> Table:
+        name, creates = self._config.table, self._config.create_table
+        ours = self._ledger.made_table(connection)
+        missing = not exists(connection, name)
+        if missing and not creates:
+            raise self._problem.make(
+                Text("no such table; set create_table = true", "表不存在；可设 create_table = true")
+            )
+        # The positions go before the table comes: where making one commits by itself, a crash between must lose none.
+        self._landing = self._ledger.open(connection, from_nothing=missing)
+        if missing:
+            return create(connection, name, self._stream)
+        return check(connection, name, self._stream, self._problem, extend=creates and ours)
 
     def landing_id(self) -> str:
         """Return the destination's own id."""
@@ -128,9 +143,6 @@ class SqlSink:
             whole[at] = value
         converted = convert_row(tuple(whole), self._converters)  # type: ignore[arg-type] # values of a key are values
         return tuple(converted[at] for at in self._keys.positions)
-
-    def _columns(self) -> list[str]:
-        return [self._stream.column(item) for item in self._stream.items]
 
     def _key_columns(self) -> list[str]:
         return [self._stream.column(item) for item in self._stream.items if item.primary_key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -70,7 +70,7 @@ def open_source(config: Config, stream: Stream) -> CsvSource:
 class CsvSource:
     """Reads the file from start to end in each pass; memory is bounded by one batch."""
 
-    coverage = Coverage.WHOLE
+    keyed = False
 
     def __init__(self, config: Config, stream: Stream) -> None:
         self._config = config
@@ -88,11 +88,15 @@ class CsvSource:
         with self._open() as file:
             self._header(self._reader(file))
 
+    def coverage(self, position: Position | None) -> Coverage:  # noqa: ARG002 - a file has no position
+        """Return that a pass shows all rows."""
+        return Coverage.WHOLE
+
     def changed(self) -> bool:
         """Return whether the file is another one, or has another size or time, than at the last finished pass."""
         return self._stamp() != self._finished
 
-    def read(self, position: Position | None) -> Iterator[ReadBatch]:  # noqa: ARG002 - a file is read whole
+    def read(self, position: Position | None) -> Generator[ReadBatch]:  # noqa: ARG002 - a file is read whole
         """Yield the file's rows and rejects. Errors: SourceChanging when it was written to meanwhile."""
         before = self._stamp()
         with self._open() as file:
@@ -114,16 +118,18 @@ class CsvSource:
         rows: list[Row] = []
         lines: list[int] = []
         rejects: list[Reject] = []
+        size, most = 0, self._stream.batch_bytes
         for found in reader:
+            size += len(found.raw)
             made = self._row(found, columns)
             if isinstance(made, Reject):
                 rejects.append(made)
             else:
                 rows.append(made)
                 lines.append(found.line)
-            if len(rows) + len(rejects) >= self._stream.batch_rows:
+            if len(rows) + len(rejects) >= self._stream.batch_rows or size >= most:
                 yield ReadBatch(rows=rows, lines=lines, rejects=rejects)
-                rows, lines, rejects = [], [], []
+                rows, lines, rejects, size = [], [], [], 0
         if rows or rejects:
             yield ReadBatch(rows=rows, lines=lines, rejects=rejects)
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Generator, Iterator
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 from sqlalchemy import Connection, Engine, FromClause, Row, Select, column, select, text
 
-from adapters.coerce import as_text, coerce, key_of
+from adapters import sql_mysql
+from adapters.coerce import as_text, coerce, key_of, size_checker
+from adapters.database_clock import DatabaseClock
 from adapters.databases import DatabaseConfig, Problem, name_of, named_table, open_engine, translated
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Stream
 from adapters.spec import Spec
+from adapters.sql_table import keeps_apart
 from adapters.watermark import Watermark
 from exchange.errors import BadRecord, SourceProblem
 from exchange.items import Row as ItemRow
 from exchange.text import Text
 from exchange.values import row_checker
 
+log = logging.getLogger("exchange.adapter")
+
 SPEC = Spec(
     side="source",
     kind="sql",
     summary=Text(
-        "a table or query of SQLite or PostgreSQL, whole or by timestamp",
-        "SQLite 或 PostgreSQL 的表或查询，整体比对或按时间戳增量",
+        "a table or query of PostgreSQL, MariaDB, MySQL, SQLite or another SQL database, whole or by timestamp",
+        "PostgreSQL、MariaDB、MySQL、SQLite 或其他 SQL 数据库的表或查询，整体比对或按时间戳增量",
     ),
     example='[source]\nkind = "sql"\nurl = "postgresql://reader@127.0.0.1/villages"\n'
     'password_file = "db.secret"\ntable = "villages"',
@@ -44,6 +50,10 @@ class Config(DatabaseConfig):
     lag_s: float = Field(
         default=5.0, ge=0, description="mode watermark: seconds after which no transaction adds older rows any more"
     )
+    wait_for_open: bool = Field(
+        default=False,
+        description="mode watermark, PostgreSQL: nothing is read that an open transaction may still come before",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -62,12 +72,16 @@ def open_source(config: Config, stream: Stream) -> SqlSource:
 class SqlSource:
     """Reads through a server-side cursor, so that memory is bounded by one batch."""
 
+    keyed = False  # until connect finds out; a query or a table without a primary key may give a row twice
+
     def __init__(self, config: Config, stream: Stream) -> None:
-        self.coverage = Coverage.WHOLE if config.mode == "whole" else Coverage.CHANGES
+        self._coverage = Coverage.WHOLE if config.mode == "whole" else Coverage.CHANGES
         self._config = config
         self._stream = stream
         self._zone = ZoneInfo(config.zone)
         self._check = row_checker(stream.items)
+        self._check_size = size_checker(stream.items)
+        self._clock = DatabaseClock(config.lag_s)
         self._engine: Engine | None = None
         self._query = (config.query or "").strip().rstrip(";")
         self._from = self._build_from()
@@ -80,18 +94,23 @@ class SqlSource:
         self._engine = open_engine(self._config, writes=False)
         with translated(self._problem), self._engine.connect() as connection:
             self._check_columns(connection)
-            if self.coverage is Coverage.CHANGES:
+            self.keyed = self._config.table is not None and keeps_apart(connection, self._config.table, self._stream)
+            if self._coverage is Coverage.CHANGES:
                 self._watermark().check(connection, self._problem)
+
+    def coverage(self, position: Position | None) -> Coverage:  # noqa: ARG002 - the mode decides
+        """Return what the configured mode shows."""
+        return self._coverage
 
     def changed(self) -> bool:
         """Return True: only reading tells."""
         return True
 
-    def read(self, position: Position | None) -> Iterator[ReadBatch]:
+    def read(self, position: Position | None) -> Generator[ReadBatch]:
         """Yield the table as it is now, or what is new since ``position`` and older than the lag."""
         assert self._engine is not None, "connect comes first"
         with translated(self._problem), self._engine.connect() as connection:
-            if self.coverage is Coverage.WHOLE:
+            if self._coverage is Coverage.WHOLE:
                 yield from self._batches(connection, self._select())
             else:
                 yield from self._new(connection, position)
@@ -104,10 +123,15 @@ class SqlSource:
 
     def _new(self, connection: Connection, position: Position | None) -> Iterator[ReadBatch]:
         watermark = self._watermark()
-        statement = watermark.newer(self._select(), position, connection)
+        edge = watermark.edge(connection, position)  # before anything is read: what commits from now on is younger
+        watermark.check(connection, self._problem)
+        if edge.set_back:
+            log.warning("%s: the database's clock was set back: the table is read again from its start", self.place)
+            position = None
+        statement = watermark.newer(self._select(), position, edge, connection)
         for rows in self._chunks(connection, statement):
             batch = self._batch(rows)
-            yield ReadBatch(batch.rows, (), batch.deleted, batch.rejects, watermark.position(rows[-1]))
+            yield ReadBatch(batch.rows, (), batch.deleted, batch.rejects, watermark.position(rows[-1], edge))
 
     def _batches(self, connection: Connection, statement: Select[Any]) -> Iterator[ReadBatch]:
         for rows in self._chunks(connection, statement):
@@ -115,8 +139,14 @@ class SqlSource:
 
     def _chunks(self, connection: Connection, statement: Select[Any]) -> Iterator[list[Row[Any]]]:
         result = connection.execution_options(yield_per=self._stream.batch_rows).execute(statement)
-        for chunk in result.partitions():
-            yield list(chunk)
+        try:
+            for chunk in result.partitions():
+                yield list(chunk)
+        except GeneratorExit:
+            if connection.dialect.name in sql_mysql.NAMES:
+                sql_mysql.stop_reading(connection)
+                connection.invalidate()
+            raise
 
     def _batch(self, rows: list[Row[Any]]) -> ReadBatch:
         made: list[ItemRow] = []
@@ -140,6 +170,8 @@ class SqlSource:
         items = self._stream.items
         row = tuple(coerce(item, value, self._zone) for item, value in zip(items, values, strict=True))
         self._check(row)
+        if self._check_size is not None:
+            self._check_size(row)
         return row
 
     def _reject(self, values: Any, fault: BadRecord) -> Reject:
@@ -184,11 +216,20 @@ class SqlSource:
         assert self._config.timestamp is not None
         keys = [self._stream.column(item) for item in self._stream.items if item.primary_key]
         places = [self._names().index(name) for name in (self._config.timestamp, *keys)]
-        return Watermark(self._from, self._config.timestamp, keys, places, self._config.lag_s, self._zone)
+        return Watermark(
+            source=self._from,
+            timestamp=self._config.timestamp,
+            keys=keys,
+            places=places,
+            lag_s=self._config.lag_s,
+            wait_for_open=self._config.wait_for_open,
+            zone=self._zone,
+            clock=self._clock,
+        )
 
     def _check_columns(self, connection: Connection) -> None:
         every = text("*")
-        source = self._from if self._config.query is None else text(f"({self._query}) AS q")
+        source = self._from if self._config.query is None else text(f"({self._query}) q")  # Oracle takes no AS here
         known = list(connection.execute(select(every).select_from(source).limit(0)).keys())
         missing = [name for name in self._names() if name not in known]
         if missing:

@@ -15,12 +15,16 @@ Side = Literal["source", "sink"]
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """An adapter in a listing: ``example`` is a group of TOML that works."""
+    """An adapter in a listing: ``example`` is a group of TOML that works.
+
+    ``rereads``: a source that still has what it gave, so that it can be read again from the start.
+    """
 
     side: Side
     kind: str
     summary: Text
     example: str
+    rereads: bool = True
 
 
 class PartConfig(Group):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -23,12 +24,17 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from exchange.errors import Fenced
 from exchange.receipts import Receipt
 
 METADATA = MetaData()
+OPTIONS: dict[str, Any] = {  # of the two that have engines without transactions, and collations that take 'a' for 'A'
+    f"{name}_{key}": value
+    for name in ("mysql", "mariadb")
+    for key, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts by itself in SQLite
 
 DESTINATION = Table(
@@ -37,6 +43,7 @@ DESTINATION = Table(
     Column("destination", String(200), primary_key=True),
     Column("landing", String(32), nullable=False),
     Column("made_table", Boolean, nullable=False),
+    **OPTIONS,
 )
 POSITION = Table(
     "exchange_position",
@@ -45,6 +52,7 @@ POSITION = Table(
     Column("topic", String(249), primary_key=True),
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("next_offset", BigInteger, nullable=False),
+    **OPTIONS,
 )
 RECEIPT = Table(
     "exchange_receipt",
@@ -53,6 +61,7 @@ RECEIPT = Table(
     Column("id", String(400), nullable=False, unique=True),
     Column("destination", String(200), nullable=False),
     Column("body", Text, nullable=False),
+    **OPTIONS,
 )
 
 
@@ -141,7 +150,9 @@ class Ledger:
         ).rowcount
 
     def _begin(self, connection: Connection, topic: str, partition: int, following: int) -> int:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         row = {"destination": self.destination, "topic": topic, "partition": partition, "next_offset": following}
-        statement = dialect.insert(POSITION).values(row).on_conflict_do_nothing().returning(POSITION.c.partition)
-        return len(connection.execute(statement).all())  # the rowcount of an INSERT is not known to every driver
+        try:
+            connection.execute(insert(POSITION).values(row))
+        except IntegrityError:
+            return 0
+        return 1

@@ -8,11 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger as Big
-from sqlalchemy import Boolean, Date, DateTime, Double, Float, Integer, LargeBinary, Numeric, SmallInteger, String, Text
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Date,
+    DateTime,
+    Double,
+    Float,
+    Integer,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    String,
+    Text,
+)
 from sqlalchemy.types import NullType, TypeEngine
 
+from adapters import sql_mysql, sql_mysql_types
 from exchange.items import LONGEST_INT, Item, ItemType, Value
 
 Type = TypeEngine[Any]
@@ -20,7 +35,7 @@ Convert = Callable[[Any], Any]
 
 INT32_DIGITS = 9
 
-_POSTGRES: dict[ItemType, Callable[[Item], Type]] = {
+_TYPES: dict[ItemType, Callable[[Item], Type]] = {
     ItemType.TEXT: lambda item: String(item.length),
     ItemType.MEMO: lambda _item: Text(),
     ItemType.NUMBER: lambda item: Numeric(*item.digits) if item.digits else Big(),
@@ -35,17 +50,22 @@ _POSTGRES: dict[ItemType, Callable[[Item], Type]] = {
 }
 
 
-def column_type(item: Item, dialect: str) -> Type:
+def column_type(item: Item, connection: Connection) -> Type:
     """Return the type of a new column for ``item``."""
+    dialect = connection.dialect.name
+    if dialect in sql_mysql.NAMES:
+        return sql_mysql_types.column_type(item, sql_mysql.collation(connection))
     if dialect != "sqlite":
-        return _POSTGRES[item.type](item)
+        return _TYPES[item.type](item)
     if item.digits or item.type in (ItemType.DATE, ItemType.INSTANT):
         return Text()
-    return Integer() if item.type is ItemType.LOGICAL else _POSTGRES[item.type](item)
+    return Integer() if item.type is ItemType.LOGICAL else _TYPES[item.type](item)
 
 
-def converter(item: Item, dialect: str) -> Convert | None:
+def converter(item: Item, dialect: str, zone: ZoneInfo) -> Convert | None:
     """Return what makes a value of ``item`` ready for the driver; None when it is ready as it is."""
+    if dialect in sql_mysql.NAMES:
+        return sql_mysql_types.converter(item, zone)
     if dialect != "sqlite":
         return None
     if item.digits:
@@ -70,8 +90,8 @@ def holds(item: Item, found: Type, dialect: str) -> bool:
     """Return whether an existing column of type ``found`` takes every value of ``item`` unchanged."""
     if isinstance(found, NullType):
         return True  # a type of the database that SQLAlchemy does not know: the database judges
-    if dialect == "sqlite":
-        return _sqlite_holds(item, found)
+    if dialect in _HOLDS:
+        return _HOLDS[dialect](item, found)
     if item.digits or item.type is ItemType.NUMBER:
         return _number_holds(item, found)
     if item.type in (ItemType.TEXT, ItemType.MEMO):
@@ -112,4 +132,8 @@ _KINDS: dict[ItemType, tuple[type[Type], ...]] = {
     ItemType.DOUBLE: (Double, Float),
     ItemType.FLOAT: (Double, Float),
     ItemType.INTEGER: (Big, Numeric),
+}
+_HOLDS: dict[str, Callable[[Item, Type], bool]] = {
+    "sqlite": _sqlite_holds,
+    **dict.fromkeys(sql_mysql.NAMES, sql_mysql_types.holds),
 }

@@ -4,11 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Connection, MetaData, Table, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Double,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from adapters import sql_mysql
+from adapters.protocol import Stream
+from adapters.sql_any_upsert import AnyUpsert
+from adapters.sql_mysql_upsert import MysqlUpsert
+from adapters.sql_table import only_key
+
 STAGING = "exchange_staging"
+
+# What psycopg is to write for a column of a new table (adapters/sql_types.py); texts of any length are ``text``.
+_BINARY_FORM: dict[type[Any], str] = {
+    String: "text",
+    Text: "text",
+    Numeric: "numeric",
+    BigInteger: "int8",
+    Date: "date",
+    DateTime: "timestamptz",
+    Boolean: "bool",
+    LargeBinary: "bytea",
+    Double: "float8",
+}
 
 
 class Upsert(Protocol):
@@ -18,9 +54,19 @@ class Upsert(Protocol):
         """Insert or replace ``rows``; each key is there at most once."""
 
 
-def make_upsert(dialect: str, table: Table, columns: Sequence[str], keys: Sequence[str]) -> Upsert:
+def make_upsert(connection: Connection, table: Table, stream: Stream, zone: ZoneInfo) -> Upsert:
     """Return the quickest way of one database."""
-    return SqliteUpsert(table, columns, keys) if dialect == "sqlite" else PostgresUpsert(table, columns, keys)
+    dialect = connection.dialect.name
+    columns = [stream.column(item) for item in stream.items]
+    keys = [stream.column(item) for item in stream.items if item.primary_key]
+    if dialect == "sqlite":
+        return SqliteUpsert(table, columns, keys)
+    if dialect == "postgresql":
+        return PostgresUpsert(table, columns, keys)
+    # ON DUPLICATE KEY takes any unique key for the key, and would then change the row of another one
+    if dialect in sql_mysql.NAMES and only_key(connection, table, keys):
+        return MysqlUpsert(table, columns, keys)
+    return AnyUpsert(table, stream, zone)
 
 
 class SqliteUpsert:
@@ -49,6 +95,7 @@ class PostgresUpsert:
             prefixes=["TEMPORARY"],
             postgresql_on_commit="DROP",
         )
+        self._types = [_BINARY_FORM[type(table.c[name].type)] for name in columns]
         staged = postgresql.insert(table).from_select(list(columns), select(self._staging))
         self._statement = _on_conflict(staged, table, columns, keys)
 
@@ -58,7 +105,8 @@ class PostgresUpsert:
         quote = connection.dialect.identifier_preparer.quote
         names = ", ".join(quote(name) for name in self._columns)
         driver: Any = connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(f"COPY {STAGING} ({names}) FROM STDIN") as copy:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {STAGING} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(self._types)
             for row in rows:
                 copy.write_row(row)
         connection.execute(self._statement)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Summary:
-    """What one run did; ``unchanged`` rows were compared and not sent, ``withheld`` deletes were not sure."""
+    """What one run did; ``unchanged`` rows were compared and not sent, ``withheld`` deletes were not sure.
+
+    ``rules``: rejects by rule. ``quality``: findings of the adapter file's quality rules, by ``item/rule/action``.
+    """
 
     adapter: str
     resource: str
@@ -22,3 +25,5 @@ class Summary:
     waits: int = 0
     seconds: float = 0.0
     rejects_file: str | None = None
+    rules: dict[str, int] = field(default_factory=dict)
+    quality: dict[str, int] = field(default_factory=dict)

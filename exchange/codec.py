@@ -6,12 +6,13 @@ Source: Confluent, "Formats, Serializers, and Deserializers".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from fastavro import parse_schema, schemaless_reader
 
 from exchange.avro import Schema
+from exchange.column_encoder import make_row_encoder
 from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import make_encoder
 from exchange.errors import ExchangeError
@@ -43,6 +44,7 @@ class RecordCodec:
         self._names = tuple(field["name"] for field in schema["fields"])
         self._schema = _parsed(schema)
         self._encode = make_encoder(schema)
+        self._encode_rows = make_row_encoder(schema)
         self._decode = make_decoder(schema)
         self._writers = {schema_id: self._schema}
         self._schema_of = schema_of
@@ -50,6 +52,10 @@ class RecordCodec:
     def encode(self, row: Row) -> bytes:
         """Return the Avro datum of ``row``, without the wire header; the row must have passed check_row."""
         return self._encode(row)
+
+    def encode_rows(self, rows: Sequence[Row]) -> list[bytes]:
+        """Return the data of many rows, each as ``encode`` makes it."""
+        return self._encode_rows(rows)
 
     def decode(self, value: bytes) -> Row:
         """Return the row in ``value`` (with its wire header), as this codec's schema sees it. Errors: BadWire."""

@@ -22,18 +22,23 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = EPOCH.toordinal()
 EXACT = Context(prec=2 * MOST_DIGITS)
 DAY_US, SECOND_US = 86_400_000_000, 1_000_000
+SEVEN, PAIR = 0x7F, 0x3FFF  # the bits of one byte of a varint, and of two
+_PAIRS = [bytes((pair & SEVEN | 0x80, pair >> 7 | 0x80)) for pair in range(PAIR + 1)]  # two bytes, more to follow
+_LAST = [bytes((pair & SEVEN | 0x80, pair >> 7)) for pair in range(PAIR + 1)]  # two bytes, the end
+MICROS, MORE = 1 << 49, 1 << 56
 TABLE = 8192  # the varints of 0 to 8191 are looked up: lengths, small numbers, and no day before 1970
 
 
 def long(value: int) -> bytes:
     """Return an int or long: zigzag, then 7 bits a byte, least significant first."""
     rest = value << 1 if value >= 0 else (-value << 1) - 1
-    out = bytearray()
-    while rest > 0x7F:  # noqa: PLR2004 - seven bits
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+    if MICROS <= rest < MORE:  # every instant of our time: eight bytes
+        return _PAIRS[rest & PAIR] + _PAIRS[rest >> 14 & PAIR] + _PAIRS[rest >> 28 & PAIR] + _LAST[rest >> 42]
+    out = b""
+    while rest > PAIR:
+        out += _PAIRS[rest & PAIR]
+        rest >>= 14
+    return out + (bytes((rest & 0x7F | 0x80, rest >> 7)) if rest > SEVEN else bytes((rest,)))
 
 
 _LONGS = [long(number) for number in range(TABLE)]
@@ -77,10 +82,12 @@ double = struct.Struct("<d").pack
 
 def decimal(scale: int) -> Callable[[Decimal | int], bytes]:
     """Return the encoder of a decimal in bytes: the unscaled value, two's complement, big endian, as few as do."""
+    shift = EXACT.scaleb
 
     def encode(value: Decimal | int) -> bytes:
-        unscaled = int(EXACT.scaleb(Decimal(value), scale))
-        return binary(unscaled.to_bytes((unscaled.bit_length() + 8) >> 3, "big", signed=True))
+        unscaled = int(shift(value if type(value) is Decimal else Decimal(value), scale))
+        size = (unscaled.bit_length() + 8) >> 3
+        return _LONGS[size] + unscaled.to_bytes(size, "big", signed=True)
 
     return encode
 
@@ -101,7 +108,7 @@ def make_encoder(schema: Schema) -> Encode:
     parts: list[str] = []
     for number, field in enumerate(schema["fields"]):
         kind, optional = unwrapped(field["type"])
-        names[f"e{number}"] = _encoder(kind)
+        names[f"e{number}"] = encoder_of(kind)
         value = f"e{number}(v{number})"
         parts.append(f'(b"\\x00" if v{number} is None else b"\\x02" + {value})' if optional else value)
     values = ", ".join(f"v{number}" for number in range(len(parts)))
@@ -119,7 +126,8 @@ def unwrapped(kind: Any) -> tuple[Any, bool]:
     return kind, False
 
 
-def _encoder(kind: Any) -> Callable[[Any], bytes]:
+def encoder_of(kind: Any) -> Callable[[Any], bytes]:
+    """Return the encoder of one type without its null. Errors: KeyError for a type that ``exchange.avro`` has not."""
     if isinstance(kind, str):
         return _PLAIN[kind]
     if kind["logicalType"] == "decimal":

@@ -22,7 +22,15 @@ REFUSALS = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-FENCINGS = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 - its public constants start with _
+FENCINGS = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - its public constants start with _
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
+FENCED_WORD = "fenced"  # a static member learns of its successor by a fatal error that tells its cause only in words
 LOGINS = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})  # noqa: SLF001
 
 
@@ -77,7 +85,7 @@ def translate(error: KafkaError, client_id: str, target: str) -> ExchangeError:
     code, reason = error.code(), f"{error.name()}: {error.str()}"
     if code in REFUSALS:
         return NotGranted(client_id=client_id, target=target, reason=reason)
-    if code in FENCINGS:
+    if code in FENCINGS or (code == KafkaError._FATAL and FENCED_WORD in error.str()):  # noqa: SLF001
         return Fenced(name=target)
     if code in LOGINS:
         return LoginFailed(client_id=client_id, reason=reason)

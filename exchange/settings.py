@@ -44,6 +44,17 @@ class MetricsSettings(Group):
 
     port: int = Field(default=0, ge=0, le=65535, description="port of /metrics; 0: no metrics", examples=[9441])
     host: str = Field(default="127.0.0.1", description="address that /metrics listens on", examples=["127.0.0.1"])
+    address: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.:\[\]-]{1,255}$",
+        description="host:port at which Prometheus finds it, where that is not host and port",
+        examples=["10.1.2.3:9441"],
+    )
+    textfile: Path | None = Field(
+        default=None,
+        description="file for node_exporter's textfile collector, written every 15 s and at the end",
+        examples=["/var/lib/node_exporter/villages.prom"],
+    )
 
 
 class SystemSettings(Group):

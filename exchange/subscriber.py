@@ -48,7 +48,7 @@ FLUSH_TIMEOUT_S = 30.0
 class Subscriber:
     """One system's eye on one resource.
 
-    Errors of all its methods: NotGranted, LoginFailed, BrokerUnavailable, RegistryUnavailable.
+    Errors of all its methods: NotGranted, Fenced, LoginFailed, BrokerUnavailable, RegistryUnavailable.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Subscriber:
         name: str,
         *,
         positions: Positions | None = None,
+        exclusive: bool = False,
         metrics: Metrics | None = None,
     ) -> None:
         self.contract = contract
@@ -70,16 +71,20 @@ class Subscriber:
         self._positions = positions
         self._landing = f"{broker.client_id}.{name}"  # the group: what it was handed again is the same landing
         self._pending: KafkaError | None = None
+        self.taken_bytes = 0  # of all values that were polled
         self._receipts: Producer | None = None
+        # A static member: who starts again gets the partitions at once, not after the session timeout of the killed one
+        sole = {"group_instance_id": self._landing} if exclusive else {}
         self._consumer = Consumer(
             broker.config(
-                group_id=f"{broker.client_id}.{name}",
+                group_id=self._landing,
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 fetch_wait_max_ms=100,
                 queued_max_messages_kbytes=32_768,
                 topic_metadata_refresh_interval_ms=5_000,  # a grant given meanwhile is noticed
+                **sole,
             )
         )
         self._consumer.subscribe([contract.topic], on_assign=self._assigned)
@@ -92,6 +97,7 @@ class Subscriber:
         name: str = "subscriber",
         *,
         positions: Positions | None = None,
+        exclusive: bool = False,
         metrics: Metrics | None = None,
     ) -> Self:
         """Return a subscriber of ``resource`` (code or slug) as the system in ``settings`` (or the file of them).
@@ -99,11 +105,20 @@ class Subscriber:
         ``name`` names the consumer group after the system: programs of one name share the partitions.
         ``positions``: given a topic, returns the next offset of each partition as the destination has it; the
         subscriber starts there, whatever Kafka has noted. Without it, Kafka's committed offsets count.
+        ``exclusive``: only one program of this name at a time: a later one takes over at once, and this one is Fenced.
         """
         known = settings if isinstance(settings, SystemSettings) else load(SystemSettings, Path(settings))
         registry = RegistryClient(known.registry, known.identity)
         broker = Broker.of(known, registry)
-        return cls(broker, registry, registry.contract(resource), name, positions=positions, metrics=metrics)
+        return cls(
+            broker,
+            registry,
+            registry.contract(resource),
+            name,
+            positions=positions,
+            exclusive=exclusive,
+            metrics=metrics,
+        )
 
     @property
     def client_id(self) -> str:
@@ -119,17 +134,15 @@ class Subscriber:
         if pending is not None:
             raise self._broker.translate(pending, self.contract.topic)
         messages = self._consume(max_records, timeout_s)
-        records: list[Received] = []
-        for message in messages:
+        self.taken_bytes += sum(map(len, messages))
+        for at, message in enumerate(messages):
             error = message.error()
-            if error is None:
-                records.append(self._received(message))
-            elif records:
+            if error is not None:
+                if not at:
+                    raise self._broker.translate(error, self.contract.topic)
                 self._pending = error
-                break
-            else:
-                raise self._broker.translate(error, self.contract.topic)
-        return records
+                return self._received(messages[:at])
+        return self._received(messages)
 
     def batches(self, max_records: int = 1000, idle_s: float | None = None) -> Iterator[list[Received]]:
         """Yield what ``poll`` returns, for ever; with ``idle_s``, until nothing came for so many seconds."""
@@ -139,6 +152,22 @@ class Subscriber:
             if records:
                 yield records
                 last = time.monotonic()
+
+    def behind(self) -> int | None:
+        """Return about how many records of the topic were not polled yet, as last heard; None before it is known.
+
+        Marks of transactions count too, so it is an upper bound. Asks nobody: cheap.
+        """
+        left = 0
+        try:
+            for held in self._consumer.position(self._consumer.assignment()):
+                _low, high = self._consumer.get_watermark_offsets(held, cached=True)
+                if held.offset < 0 or high < 0:
+                    return None
+                left += max(0, high - held.offset)
+        except KafkaException:
+            return None
+        return left
 
     def done(self, records: Sequence[Received]) -> None:
         """Say that ``records`` were dealt with: receipts, then the offsets."""
@@ -214,32 +243,25 @@ class Subscriber:
             partition.offset = known.get(partition.partition, OFFSET_BEGINNING)
         consumer.assign(partitions)
 
-    def _received(self, message: Message) -> Received:
-        key, value = message.key() or b"", message.value()
-        row: Row | None = None
-        fault: BadWire | None = None
-        if value is not None:
-            try:
-                row = self._codec.decode(value)
-            except BadWire as exc:
-                fault = exc
-        partition, offset = message.partition(), message.offset()
-        assert partition is not None
-        assert offset is not None
-        return Received(
-            key=key,
-            row=row,
-            partition=partition,
-            offset=offset,
-            timestamp_ms=message.timestamp()[1],
-            batch=_batch(message),
-            digest=record_digest(key, value),
-            fault=fault,
-            schema_id=int.from_bytes(value[1:HEADER_BYTES], "big") if value is not None else None,
-        )
-
-
-def _batch(message: Message) -> str:
-    headers = dict(message.headers() or ())
-    batch = headers.get(BATCH_HEADER)
-    return batch.hex() if isinstance(batch, bytes) else ""
+    def _received(self, messages: Sequence[Message]) -> list[Received]:
+        decode, records = self._codec.decode, list[Received]()
+        raw, batch = b"", ""  # of the record before: records of a batch come together
+        for message in messages:
+            key, value = message.key() or b"", message.value()
+            row: Row | None = None
+            fault: BadWire | None = None
+            if value is not None:
+                try:
+                    row = decode(value)
+                except BadWire as exc:
+                    fault = exc
+            found = dict(message.headers() or ()).get(BATCH_HEADER)
+            if found != raw:
+                raw, batch = (found, found.hex()) if isinstance(found, bytes) else (b"", "")
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None
+            assert offset is not None
+            schema_id = int.from_bytes(value[1:HEADER_BYTES], "big") if value is not None else None
+            digest, made_at = record_digest(key, value), message.timestamp()[1]
+            records.append(Received(key, row, partition, offset, made_at, batch, digest, fault, schema_id))
+        return records

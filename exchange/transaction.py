@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ Headers = list[tuple[str, str | bytes | None]]
 TIMEOUT_S = 60.0
 START_TIMEOUT_S = 30.0
 CONSEQUENCES = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own codes
+LARGEST_MESSAGE = 10_000_000  # bytes; the registry gives the topics of resources the same limit
 POSITION_BYTES = 3000  # the broker takes 4096 bytes of metadata with an offset (offset.metadata.max.bytes)
 
 
@@ -45,7 +46,7 @@ class TransactionalProducer:
                 queue_buffering_max_messages=200_000,
                 delivery_report_only_error=True,
                 transaction_timeout_ms=int(TIMEOUT_S * 1000),
-                message_max_bytes=10_000_000,
+                message_max_bytes=LARGEST_MESSAGE,
             )
         )
         try:
@@ -68,6 +69,22 @@ class TransactionalProducer:
                 raise self._translate(exc) from exc
             else:
                 return
+
+    def send_all(self, topic: str, keys: Sequence[bytes], values: Sequence[bytes], headers: Headers) -> None:
+        """Add many records, as ``send`` does one: the quick way asks nothing of each but to be taken."""
+        if not self._open:
+            self._producer.begin_transaction()
+            self._open = True
+        produce, failed, taken = self._producer.produce, self._note_failure, 0
+        try:
+            for key, value in zip(keys, values, strict=True):
+                produce(topic, value, key, headers=headers, on_delivery=failed)
+                taken += 1
+        except BufferError:
+            for key, value in zip(keys[taken:], values[taken:], strict=True):
+                self.send(topic, key, value, headers)
+        except KafkaException as exc:
+            raise self._translate(exc) from exc
 
     def commit(self, position: Mapping[str, Any] | None) -> None:
         """Commit what was sent, and ``position`` with it (None: it stays); nothing to do for an empty transaction."""
@@ -93,6 +110,8 @@ class TransactionalProducer:
     def close(self) -> None:
         """Leave; the broker aborts an open transaction when the next producer of this name comes, or in a minute."""
         with suppress(KafkaException):  # a producer that is beyond use says so again; who uses it was told already
+            self._producer.poll(0)  # alone: in the midst of flush, the exception would meet the records' own reports
+        with suppress(KafkaException):
             self._producer.purge()
             self._producer.flush(1)
 

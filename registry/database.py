@@ -116,6 +116,12 @@ class Database:
             yield session
 
     @contextmanager
+    def plain(self) -> Iterator[Connection]:
+        """Open a connection for reading columns, without the objects of a session: for what is asked all the time."""
+        with translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a session for writing: commits at the end of the block, rolls back on an error."""
         with translated(), self._turn(), Session(self._writer, expire_on_commit=False) as session:

@@ -12,11 +12,23 @@ from registry.notices.models import Notice
 from registry.objections.models import Objection
 from registry.organisation.models import Department
 from registry.receipts.models import ReceiptRow
+from registry.running.models import RunningAdapter
 from registry.sharing.models import Grant
 from registry.web.models import KeptAnswer
 
 # One table of each area: importing it declares the others.
-AREAS = (Department, Resource, Grant, ReceiptRow, Lease, AuditEntry, KeptAnswer, Notice, Objection)
+AREAS = (
+    Department,
+    Resource,
+    Grant,
+    ReceiptRow,
+    Lease,
+    AuditEntry,
+    KeptAnswer,
+    Notice,
+    Objection,
+    RunningAdapter,
+)
 
 
 def metadata() -> MetaData:

@@ -29,11 +29,15 @@ from registry.notices.courier import Courier, Patience
 from registry.notices.domain import Network, networks
 from registry.notices.webhook import Sender
 from registry.objections.service import Deadlines
+from registry.observation.observer import Observer
 from registry.organisation import divisions
 from registry.organisation.domain import Role
 from registry.organisation.models import User
 from registry.organisation.users import NewUser, add_user
 from registry.receipts.intake import Intake
+from registry.receipts.matching import Matcher
+from registry.receipts.rounds import Rounds
+from registry.receipts.witness import TopicWitness
 from registry.settings import Settings
 from registry.sharing.duty import Duty
 from registry.sharing.rules import Rules
@@ -43,6 +47,7 @@ FIRST_USERS = {"admin": Role.SYSTEM_ADMIN, "security": Role.SECURITY_ADMIN, "aud
 LEASE_TTL_S = 20.0
 LEASE_TASK = "enforcement"
 COURIER_TASK = "notices"
+RECONCILIATION_TASK = "reconciliation"
 WEBHOOK_KEY_FILE = "webhook.key"
 
 
@@ -66,6 +71,9 @@ class Runtime:
     deadlines: Deadlines
     duty: Duty
     courier: Courier
+    observer: Observer
+    matcher: Matcher
+    rounds: Rounds
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:
@@ -73,13 +81,17 @@ class Runtime:
         return networks(self.settings.notices.webhook_networks)
 
     def start(self) -> None:
-        """Begin to enforce, to take receipts in, and to carry notices out."""
+        """Begin to enforce, to take receipts in, to carry notices out, and to count."""
         self.loop.start()
         self.intake.start()
         self.courier.start()
+        self.rounds.start()
+        self.observer.start()
 
     def stop(self) -> None:
         """End the threads and close the database."""
+        self.observer.stop()
+        self.rounds.stop()
         self.intake.stop()
         self.courier.stop()
         self.loop.stop()
@@ -151,6 +163,18 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
     )
     intake = Intake(config=client, database=database, clock=clock, metrics=metrics)
     courier = _courier(settings, client, database, clock, metrics, holder)
+    observer = Observer(
+        database=database,
+        keyring=keyring,
+        ping=enforcer.ping,
+        clock=clock,
+        metrics=metrics,
+        settings=settings,
+    )
+    matcher = Matcher(
+        database=database, clock=clock, metrics=metrics, witness=TopicWitness(client), grace_s=group.receipt_grace_s
+    )
+    matching = LeaseKeeper(database, clock, task=RECONCILIATION_TASK, holder=holder, ttl_s=LEASE_TTL_S)
     return Runtime(
         settings,
         database,
@@ -168,6 +192,9 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         deadlines,
         duty,
         courier,
+        observer,
+        matcher,
+        Rounds(matcher, matching, settings.reconciliation.interval_s),
     )
 
 

@@ -51,6 +51,12 @@ class OidcGroup(Group):
         description="where the provider sends people back to: this registry's /oauth2/oidc/callback",
     )
     scope: str = Field(default="openid email", pattern=r"^openid( \S+)*$", description="what is asked of the provider")
+    session_s: int = Field(
+        default=28_800,
+        ge=60,
+        le=86_400,
+        description="seconds that a terminal stays signed in after a browser's sign-in",
+    )
     match: Literal["sub", "email"] = Field(default="sub", description="the claim that names the user here")
     timeout_s: float = Field(default=10.0, gt=0, le=60, description="seconds to wait for one answer of the provider")
 
@@ -161,6 +167,24 @@ class LimitsGroup(Group):
     failures_burst: int = Field(default=500, ge=1, description="bad tokens or log-ins of one client at once")
 
 
+class MetricsGroup(Group):
+    """Who watches, and when something counts as silent."""
+
+    monitors: list[str] = Field(
+        default=[],
+        description="systems that may list all running adapters: the one that Prometheus logs in as",
+        examples=["440000-jk-prometheus"],
+    )
+    refresh_s: float = Field(default=15.0, ge=0, le=3600, description="oldest that counts from the database may be")
+    silent_s: float = Field(default=60.0, gt=0, le=86400, description="seconds without a word of an adapter")
+
+
+class ReconciliationGroup(Group):
+    """How often receipts are matched."""
+
+    interval_s: float = Field(default=5.0, gt=0, le=3600, description="seconds between two rounds of matching")
+
+
 class ApiGroup(Group):
     """Habits of the API."""
 
@@ -185,4 +209,6 @@ class Settings(Group):
     notices: NoticesGroup = NoticesGroup()
     audit: AuditGroup = AuditGroup()
     limits: LimitsGroup = LimitsGroup()
+    reconciliation: ReconciliationGroup = ReconciliationGroup()
+    metrics: MetricsGroup = MetricsGroup()
     api: ApiGroup = ApiGroup()

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.mariadb import mariadb, mariadb_url
 from tests.support.node import RunningNode, running_node
 from tests.support.postgres import postgres, postgres_url
 
-__all__ = ["node", "postgres", "postgres_url"]
+__all__ = ["mariadb", "mariadb_url", "node", "postgres", "postgres_url"]
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 has_postgres() {
     has initdb || [ -x "${POSTGRES_HOME:-/nonexistent}/bin/initdb" ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
+has_mariadb() { PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null 2>&1 && has mariadb-install-db && has my_print_defaults; }
 has_java() {
     local java=java version
     [ ! -x "${JAVA_HOME:-/nonexistent}/bin/java" ] || java="$JAVA_HOME/bin/java"
@@ -21,6 +22,8 @@ missing=()
 has_java || missing+=(openjdk-17-jre-headless)
 has mvn || has_jars || missing+=(maven)
 has_postgres || missing+=(postgresql)
+# For the tests only; the programs alone: these packages start no service.
+has_mariadb || missing+=(mariadb-server-core mariadb-client-core)
 has_venv || missing+=(python3-venv)
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -47,6 +47,10 @@ class Calls:
         """Return what a PATCH under ``/api/v1`` answers."""
         return self._http.call("PATCH", f"/api/v1/{path}", json=body)
 
+    def delete(self, path: str) -> None:
+        """Delete what is at a path under ``/api/v1``."""
+        self._http.call("DELETE", f"/api/v1/{path}")
+
     def _post(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
         answer: Json = self.post(path, body)
         return answer

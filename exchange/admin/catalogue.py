@@ -45,9 +45,27 @@ class CatalogueCalls(Calls):
         """Withdraw a published resource: its grants end, nobody reads or writes it any more."""
         return self._post(f"resources/{slug(code)}/withdraw")
 
+    def remove_resource(self, code: str) -> None:
+        """Delete a draft that was never published."""
+        self.delete(f"resources/{slug(code)}")
+
+    def put_classification(self, code: str, en: str, zh: str) -> Json:
+        """Add a class to the directory tree, or name one anew."""
+        answer: Json = self.put(f"classifications/{code}", {"en": en, "zh": zh})
+        return answer
+
+    def remove_classification(self, code: str) -> None:
+        """Remove a class that nothing is in."""
+        self.delete(f"classifications/{code}")
+
     def resource(self, code: str) -> Json:
         """Return a resource with its items."""
         answer: Json = self.get(f"resources/{slug(code)}")
+        return answer
+
+    def clashes(self, code: str) -> list[Json]:
+        """Return other departments' resources that hold the same items."""
+        answer: list[Json] = self.get(f"resources/{slug(code)}/clashes")
         return answer
 
     def differences(self, code: str, before: int | None = None, after: int | None = None) -> Json:

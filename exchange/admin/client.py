@@ -13,8 +13,13 @@ from exchange.settings import RegistrySettings
 class AdminClient(AuditCalls, OrganisationCalls, CatalogueCalls, SharingCalls):
     """The admin API under one user's name. Errors of all: RegistryUnavailable, LoginFailed, Refused, NotFound."""
 
-    def __init__(self, settings: RegistrySettings, username: str, password: str) -> None:
+    def __init__(
+        self, settings: RegistrySettings, username: str, password: str = "", *, session: str | None = None
+    ) -> None:
+        """``session``: what a sign-in in the browser left, in place of a password."""
         form = {"grant_type": "password", "username": username, "password": password}
+        if session is not None:
+            form = {"grant_type": "refresh_token", "refresh_token": session}
         super().__init__(RegistryHttp(settings, Login(username, form)))
 
     @staticmethod

@@ -52,6 +52,20 @@ class OrganisationCalls(Calls):
         answer: Json = self.patch(f"nodes/{code}", changes)
         return answer
 
+    def name_authority(self, division: str, department: int) -> Json:
+        """Put a department in charge of a division."""
+        answer: Json = self.put(f"authorities/{division}", {"department_id": department})
+        return answer
+
+    def dismiss_authority(self, division: str) -> None:
+        """Leave a division to the authority above it."""
+        self.delete(f"authorities/{division}")
+
+    def rotate_keys(self) -> str:
+        """Make a new key that signs tokens; return its id."""
+        kid: str = self._post("keys/rotate")["kid"]
+        return kid
+
     def add_system(self, client_id: str, department: int, name: str) -> str:
         """Register a department's system; return its secret, which is told this once."""
         answer = self._post("systems", {"client_id": client_id, "department_id": department, "name": name})

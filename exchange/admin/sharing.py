@@ -93,6 +93,22 @@ class SharingCalls(Calls):
         answer: Json = self.put(f"systems/{client_id}/webhook", {"url": url})
         return answer
 
+    def remove_webhook(self, client_id: str) -> None:
+        """Send a system's notices nowhere any more."""
+        self.delete(f"systems/{client_id}/webhook")
+
+    def notices(self, **filters: str | None) -> Iterator[Json]:
+        """Yield what one's department was told: by kind."""
+        return self.every("notices", **filters)
+
+    def differences_found(self, *, open_only: bool = False) -> Iterator[Json]:
+        """Yield what reconciliation found between publishers and subscribers."""
+        return self.every("differences", open=True if open_only else None)
+
+    def close_difference(self, difference: int, evidence: str) -> Json:
+        """Close a difference that one's side answers for, and say why."""
+        return self._post(f"differences/{difference}/close", {"evidence": evidence})
+
     def reconciliation(self, code: str, client_id: str) -> Json:
         """Return published and landed of one resource and subscriber, by their receipts."""
         answer: Json = self.get("reconciliation", resource=slug(code), client_id=client_id)

@@ -1,4 +1,4 @@
-"""``exchange adapter run`` and ``exchange adapter check``: one adapter file."""
+"""``exchange adapter``: run or check one adapter file; making and operating them are in the files beside this one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from exchange.cli import output
+from exchange.cli import adapter_new, adapter_state, output
 from exchange.text import Text
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ FILE = Text("the adapter's TOML file", "适配器配置文件（TOML）")
 ONCE = Text("one pass, or what is there now; then end", "只运行一遍后结束")
 UNTIL_IDLE = Text("end after so many seconds without anything new", "无新数据达到该秒数后结束")
 JSON = Text("print JSON", "输出 JSON")
+SHOW = Text("show personal values of the five rows too", "同时显示个人信息")
 ALLOW_DELETES = Text("delete however many rows are gone from the source", "允许本次删除任意数量的记录")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help=FILE.format(), dir_okay=False)]
@@ -25,9 +26,13 @@ Json = Annotated[bool, typer.Option("--json", help=JSON.format())]
 
 def register(app: typer.Typer) -> None:
     """Add the group ``adapter`` to ``app``."""
-    group = typer.Typer(help=Text("Run or check one adapter", "运行或检查适配器").format(), no_args_is_help=True)
+    group = typer.Typer(
+        help=Text("Make, check, run and watch adapters", "新建、检查、运行、查看适配器").format(), no_args_is_help=True
+    )
     group.command(help=Text("Move records until stopped", "持续交换，直至停止").format())(run)
     group.command(help=Text("Check each part, move nothing", "逐项检查，不交换数据").format())(check)
+    adapter_new.register(group)
+    adapter_state.register(group)
     app.add_typer(group, name="adapter")
 
 
@@ -41,12 +46,13 @@ def run(
     """Run one adapter; SIGTERM and Ctrl-C end it after the batch in hand, with exit code 0."""
     import logging  # noqa: PLC0415 - `exchange --help` stays quick
 
+    from adapters.announcer import Announcer  # noqa: PLC0415
     from adapters.config import read_adapter  # noqa: PLC0415
     from adapters.engine import Run, RunOptions, stopped_by_signals  # noqa: PLC0415
     from adapters.launch import run_adapter  # noqa: PLC0415
+    from exchange.cli.adapter_live import shown  # noqa: PLC0415
     from exchange.prometheus import PrometheusMetrics  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     config = read_adapter(file)
     metrics = PrometheusMetrics()
@@ -54,13 +60,15 @@ def run(
     options = RunOptions(once=once, until_idle_s=until_idle, allow_deletes=allow_deletes)
     work = Run(config, options, metrics)
     try:
-        with stopped_by_signals(work.stop):
+        with shown(work, plain=json), stopped_by_signals(work.stop), Announcer(work, metrics):
             run_adapter(work)
     finally:
         _print_summary(work.summary, as_json=json)
 
 
-def check(file: File, json: Json = False) -> None:
+def check(
+    file: File, json: Json = False, show: Annotated[bool, typer.Option("--show", help=SHOW.format())] = False
+) -> None:
     """Ask registry, broker and source or destination; the exit code is that of the first part that fails."""
     import logging  # noqa: PLC0415
 
@@ -68,7 +76,7 @@ def check(file: File, json: Json = False) -> None:
     from adapters.config import read_adapter  # noqa: PLC0415
 
     logging.getLogger("exchange.kafka").setLevel(logging.CRITICAL)  # what it says comes as a line of the table
-    asking = Check(read_adapter(file))
+    asking = Check(read_adapter(file), show=show)
     found = list(asking.run())
     if json:
         _print_json(
@@ -96,6 +104,8 @@ def _print_summary(summary: Summary, *, as_json: bool) -> None:
         return
     names = _SOURCE if summary.side == "source" else _SINK
     values = asdict(summary)
+    for name in ("rules", "quality"):
+        values[name] = ", ".join(f"{rule} {count}" for rule, count in values[name].items()) or None
     output.facts([(text, values[name]) for name, text in names.items()])
 
 
@@ -108,6 +118,8 @@ def _print_json(value: object) -> None:
 _COMMON = {
     "deleted": Text("deleted", "删除"),
     "rejected": Text("rejected", "拒收"),
+    "rules": Text("rejected by rule", "拒收原因"),
+    "quality": Text("quality findings", "质量问题"),
     "waits": Text("waits", "等待次数"),
     "seconds": Text("seconds", "用时（秒）"),
     "rejects_file": Text("rejected records in", "拒收记录文件"),

@@ -54,6 +54,12 @@ MOVED = {
 }
 REGISTERED = {"code": COLUMNS["code"], "name": COLUMNS["name"], "lifecycle": COLUMNS["lifecycle"]}
 CODES = {"code": Text("code", "代码"), "en": Text("English", "英文"), "zh": Text("Chinese", "中文")}
+CLASHES = {
+    "resource": Text("resource", "信息资源"),
+    "name": COLUMNS["name"],
+    "department": COLUMNS["department"],
+    "similarity": Text("alike", "相似度"),
+}
 CHANGES = {"text": Text("change", "变更")}
 CELLS = {
     "sheet": Text("sheet", "工作表"),
@@ -91,17 +97,21 @@ def register(app: typer.Typer) -> None:
     for name, command, text in (
         ("search", search, Text("Find resources", "检索信息资源")),
         ("show", show, Text("Show a resource with its items", "显示信息资源及信息项")),
+        ("clashes", clashes, Text("Show who registers the same items", "查看一数一源冲突")),
         ("diff", diff, Text("Show what differs between two versions", "比较两个版本")),
         ("submit", submit, Text("Submit a draft", "提交草稿")),
         ("return", send_back, Text("Send a submitted resource back", "退回已提交的资源")),
         ("publish", publish, Text("Publish a draft or a change", "发布草稿或变更")),
         ("withdraw", withdraw, Text("Withdraw a resource", "撤销信息资源")),
+        ("remove", remove, Text("Delete a draft that was never published", "删除未发布的草稿")),
         ("import", take_in, Text("Register resources from a file", "由文件批量登记")),
         ("export", export, Text("Write resources to a file", "导出信息资源")),
         ("dcat", dcat, Text("Write the published catalogue as DCAT", "以 DCAT 导出已发布目录")),
         ("lists", lists, Text("Show or write one of the three lists", "查看或导出三清单")),
         ("codes", codes, Text("Show code tables", "查看代码表")),
         ("tree", tree, Text("Show the directory tree", "查看分类目录")),
+        ("classify", classify, Text("Add a class to the tree, or name one anew", "新增分类或更名")),
+        ("unclassify", unclassify, Text("Remove a class that nothing is in", "删除空分类")),
         ("base", base, Text("Show base libraries, or register one as a draft", "查看基础库，或登记为草稿")),
     ):
         group.command(name, help=text.format())(command)
@@ -139,6 +149,12 @@ def show(code: Code, json: Json = False) -> None:
         output.emit(found["items"], ITEMS, False)
 
 
+def clashes(code: Code, json: Json = False) -> None:
+    """Show other departments' resources that hold the same items (一数一源)."""
+    with session.opened() as admin:
+        output.emit(admin.clashes(code), CLASHES, json)
+
+
 def diff(
     code: Code,
     before: Annotated[int | None, typer.Option(min=1)] = None,
@@ -172,6 +188,12 @@ def withdraw(code: Code, json: Json = False) -> None:
     """Withdraw a resource."""
     with session.opened() as admin:
         output.emit_one(admin.withdraw_resource(code), MOVED, json)
+
+
+def remove(code: Code) -> None:
+    """Delete a draft that was never published; what was published is withdrawn instead."""
+    with session.opened() as admin:
+        admin.remove_resource(code)
 
 
 def take_in(
@@ -249,6 +271,23 @@ def tree(parent: Annotated[str | None, typer.Argument(metavar="[CLASS]")] = None
     """Show the directory tree, or what is right below a class."""
     with session.opened() as admin:
         output.emit(admin.every("classifications", parent=parent), CODES, json)
+
+
+def classify(
+    code: Annotated[str, typer.Argument(metavar="CLASS")],
+    en: Annotated[str, typer.Option("--en", help=CODES["en"].format())],
+    zh: Annotated[str, typer.Option("--zh", help=CODES["zh"].format())],
+    json: Json = False,
+) -> None:
+    """Add a class below the nearest one that is there, or name one anew."""
+    with session.opened() as admin:
+        output.emit_one(admin.put_classification(code, en, zh), CODES, json)
+
+
+def unclassify(code: Annotated[str, typer.Argument(metavar="CLASS")]) -> None:
+    """Remove a class that nothing is in."""
+    with session.opened() as admin:
+        admin.remove_classification(code)
 
 
 def base(

@@ -15,9 +15,12 @@ from exchange.cli import (
     audit,
     catalog,
     demo,
+    difference,
     grant,
+    key,
     login,
     node,
+    notice,
     objection,
     org,
     output,
@@ -32,7 +35,23 @@ HELP = Text(
     "Exchange bus: a grant in the catalogue is an ACL at the broker.",
     "政务信息资源共享交换：目录中的授权即消息服务的访问控制。",
 )
-MODULES = (node, adapter, demo, login, catalog, org, system, user, audit, request, grant, objection)
+MODULES = (
+    node,
+    adapter,
+    demo,
+    login,
+    catalog,
+    org,
+    system,
+    user,
+    key,
+    audit,
+    request,
+    grant,
+    notice,
+    objection,
+    difference,
+)
 
 app = typer.Typer(
     help=HELP.format(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,6 +53,12 @@ PEER = {
     "division": Text("division", "行政区划"),
     "parent": Text("above", "上级"),
 }
+AUTHORITY = {
+    "division": Text("division", "行政区划"),
+    "id": Text("id", "编号"),
+    "name": Text("department in charge", "主管部门"),
+    "named_at": Text("since", "起始"),
+}
 MOVED = {
     "department_id": Text("to", "接收部门"),
     "systems": Text("systems", "业务系统"),
@@ -71,6 +77,10 @@ def register(app: typer.Typer) -> None:
         ("end-division", end_division, Text("End a division", "撤销行政区划")),
         ("nodes", nodes, Text("List the other nodes", "查询交换节点")),
         ("add-node", add_node, Text("Register another node", "登记交换节点")),
+        ("change-node", change_node, Text("Change another node", "变更交换节点")),
+        ("authorities", authorities, Text("List who is in charge of divisions", "查询主管部门")),
+        ("set-authority", set_authority, Text("Put a department in charge of a division", "指定主管部门")),
+        ("end-authority", end_authority, Text("Leave a division to the authority above", "取消主管部门")),
         ("departments", departments, Text("List departments", "查询部门")),
         ("add", add, Text("Register a department", "登记部门")),
         ("change", change, Text("Change a department's name or node", "变更部门名称或节点")),
@@ -131,6 +141,40 @@ def add_node(
         output.emit_one(admin.add_node(code, name, division, parent), PEER, json)
 
 
+def change_node(
+    code: Code,
+    name: Annotated[str | None, typer.Option(help=NEW_NAME.format())] = None,
+    division: Annotated[str | None, typer.Option(help=DIVISION.format())] = None,
+    parent: Annotated[str | None, typer.Option(help=ABOVE.format())] = None,
+    json: Json = False,
+) -> None:
+    """Change another node; what is not given stays."""
+    given = {"name": name, "division": division, "parent": parent}
+    changes = {key: value for key, value in given.items() if value is not None}
+    with session.opened() as admin:
+        output.emit_one(admin.change_node(code, changes), PEER, json)
+
+
+def authorities(json: Json = False) -> None:
+    """List the departments in charge of divisions."""
+    with session.opened() as admin:
+        output.emit(map(_charge, admin.every("authorities")), AUTHORITY, json)
+
+
+def set_authority(
+    division: Code, department: Annotated[int, typer.Argument(metavar="DEPARTMENT", min=1)], json: Json = False
+) -> None:
+    """Put a department in charge of a division: it reviews, decides what is overdue, and settles disputes."""
+    with session.opened() as admin:
+        output.emit_one(_charge(admin.name_authority(division, department)), AUTHORITY, json)
+
+
+def end_authority(division: Code) -> None:
+    """Leave a division to the authority above it."""
+    with session.opened() as admin:
+        admin.dismiss_authority(division)
+
+
 def departments(
     division: Annotated[str | None, typer.Option(help=DIVISION.format())] = None,
     dissolved: Annotated[bool, typer.Option("--dissolved", help=DISSOLVED.format())] = False,
@@ -186,6 +230,11 @@ def split(
     """Move systems, each with its resources, to other departments."""
     with session.opened() as admin:
         output.emit(admin.split_department(department, dict(map(_part, part)))["moved"], MOVED, json)
+
+
+def _charge(authority: dict[str, Any]) -> dict[str, Any]:
+    """Return division and department of an authority as one row."""
+    return {**authority["department"], "division": authority["division"], "named_at": authority["named_at"]}
 
 
 def _part(text: str) -> tuple[int, list[str]]:

@@ -44,8 +44,9 @@ class Stored:
 
     url: str
     user: str
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
     ca_file: str | None = None
+    session: str | None = field(default=None, repr=False)  # of a sign-in in the browser, in place of the password
 
     @property
     def registry(self) -> RegistrySettings:
@@ -59,7 +60,7 @@ class Stored:
         """Return the admin API under this login."""
         from exchange.admin import AdminClient  # noqa: PLC0415
 
-        return AdminClient(self.registry, self.user, self.password)
+        return AdminClient(self.registry, self.user, self.password, session=self.session)
 
 
 def admin() -> AdminClient:
@@ -85,10 +86,9 @@ def present(environ: Mapping[str, str] | None = None) -> Stored:
         given["password"] = read_secret(Path(env[PASSWORD_FILE]))
     if not given:
         return _kept()
-    try:
-        return Stored(**given)  # all of it: a password that is kept goes to its own registry only
-    except TypeError as exc:
-        raise NotLoggedIn from exc
+    if not {"url", "user", "password"} <= set(given):
+        raise NotLoggedIn  # all of it: a password that is kept goes to its own registry only
+    return Stored(**given)
 
 
 def keep(login: Stored) -> Path:

@@ -24,6 +24,13 @@ COLUMNS = {
     "proof": Text("signs in with", "认证方式"),
 }
 SECRET = {"client_id": Text("client_id", "client_id"), "secret": Text("secret, told this once", "密钥（仅显示一次）")}
+WEBHOOK = {
+    "client_id": Text("client_id", "client_id"),
+    "url": Text("sent to", "回调地址"),
+    "attempts": Text("failed attempts", "失败次数"),
+    "next_attempt_at": Text("next attempt", "下次尝试"),
+    "last_error": Text("last error", "最近错误"),
+}
 SWITCHED = {
     "client_id": Text("client_id", "client_id"),
     "active": Text("on", "启用"),
@@ -44,6 +51,9 @@ def register(app: typer.Typer) -> None:
         ("rename", rename, Text("Rename a system", "业务系统更名")),
         ("secret", secret, Text("Give a system a new secret", "重新签发密钥")),
         ("key", key, Text("Have a system sign in with its own key", "登记业务系统公钥")),
+        ("webhook", webhook, Text("Show where its notices are sent", "查看回调地址")),
+        ("set-webhook", set_webhook, Text("Have its notices sent to a URL", "设置回调地址")),
+        ("end-webhook", end_webhook, Text("Send its notices nowhere any more", "取消回调地址")),
         ("on", on, Text("Switch a system on", "启用业务系统")),
         ("off", off, Text("Switch a system off", "停用业务系统")),
     ):
@@ -92,6 +102,29 @@ def key(
     text = session.read_secret(pem)
     with session.opened() as admin:
         output.emit_one(admin.take_key(client_id, text), {"client_id": COLUMNS["client_id"]}, json)
+
+
+def webhook(client_id: ClientId, json: Json = False) -> None:
+    """Show where a system's notices are sent, and how that fares."""
+    with session.opened() as admin:
+        output.emit_one(admin.get(f"systems/{client_id}/webhook"), WEBHOOK, json)
+
+
+def set_webhook(
+    client_id: ClientId,
+    url: Annotated[str, typer.Argument(metavar="URL")],
+    secret_file: SecretFile = None,
+    json: Json = False,
+) -> None:
+    """Have a system's notices sent to a URL from now on; the secret that signs them is told this once."""
+    with session.opened() as admin:
+        _tell(client_id, admin.set_webhook(client_id, url)["secret"], secret_file, as_json=json)
+
+
+def end_webhook(client_id: ClientId) -> None:
+    """Send a system's notices nowhere any more."""
+    with session.opened() as admin:
+        admin.remove_webhook(client_id)
 
 
 def on(client_id: ClientId, json: Json = False) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output, session
-from exchange.cli.login import ask
+from exchange.cli.prompt import ask_secret
 from exchange.text import Text
 
 JSON = Text("print JSON", "输出 JSON")
@@ -78,7 +78,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Register a user, who has to change the password at the first sign-in."""
-    first = session.read_secret(password_file) if password_file else ask(FIRST, confirm=True)
+    first = session.read_secret(password_file) if password_file else ask_secret(FIRST, confirm=True)
     with session.opened() as admin:
         made = admin.add_user(name, first, role, department, division=division, email=email, subject=subject)
         output.emit_one(made, COLUMNS, json)
@@ -102,7 +102,7 @@ def change(
 
 def reset(name: Name, password_file: File = None, json: Json = False) -> None:
     """Give another's account a password, which has to be changed at the next sign-in; ends a lock."""
-    first = session.read_secret(password_file) if password_file else ask(FIRST, confirm=True)
+    first = session.read_secret(password_file) if password_file else ask_secret(FIRST, confirm=True)
     with session.opened() as admin:
         output.emit_one(admin.reset_password(name, first), COLUMNS, json)
 
@@ -130,8 +130,8 @@ def password(
 
     kept = session.present() if name is None or url is None else None
     who, where = name or (kept.user if kept else ""), url or (kept.url if kept else "")
-    old = session.read_secret(old_file) if old_file else ask(OLD)
-    new = session.read_secret(new_file) if new_file else ask(NEW, confirm=True)
+    old = session.read_secret(old_file) if old_file else ask_secret(OLD)
+    new = session.read_secret(new_file) if new_file else ask_secret(NEW, confirm=True)
     login = session.Stored(where, who, new, kept.ca_file if kept else None)
     AdminClient.change_password(login.registry, who, old, new)
     session.renew(login)

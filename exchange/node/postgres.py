@@ -37,6 +37,10 @@ synchronous_commit = off
 full_page_writes = off
 max_connections = 200
 max_prepared_transactions = 20
+wal_level = logical
+max_replication_slots = 40
+max_wal_senders = 40
+wal_writer_delay = 10ms
 """
 
 

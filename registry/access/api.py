@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from exchange.text import Text
@@ -17,7 +18,6 @@ from registry.access.signin import SignIn
 from registry.access.tokens import Token
 from registry.audit.service import note
 from registry.errors import OAuthError
-from registry.organisation.models import System
 from registry.runtime import Runtime
 from registry.web.access import Registry, SecurityAdmin
 from registry.web.forms import NO_NUL
@@ -25,6 +25,7 @@ from registry.web.forms import NO_NUL
 router = APIRouter()
 router.include_router(api_oidc.router)
 Field = Annotated[str | None, Form(max_length=1024)]
+Long = Annotated[str | None, Form(max_length=assertions.LONGEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ class Given:
     password: str | None
     assertion_type: str | None
     assertion: str | None
+    code: str | None
+    code_verifier: str | None
+    refresh_token: str | None
 
 
 class TokenAnswer(BaseModel):
@@ -47,6 +51,7 @@ class TokenAnswer(BaseModel):
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 (a kind of token, not one)
     expires_in: int
+    refresh_token: str | None = None
 
 
 class Rotated(BaseModel):
@@ -55,10 +60,9 @@ class Rotated(BaseModel):
     kid: str
 
 
-@router.post("/oauth2/token", tags=["access"])
+@router.post("/oauth2/token", tags=["access"], response_model=TokenAnswer)
 def token(
     request: Request,
-    response: Response,
     registry: Registry,
     grant_type: Field = None,
     scope: Field = None,
@@ -67,15 +71,29 @@ def token(
     username: Field = None,
     password: Field = None,
     client_assertion_type: Field = None,
-    client_assertion: Annotated[str | None, Form(max_length=assertions.LONGEST)] = None,
-) -> TokenAnswer:
+    client_assertion: Long = None,
+    code: Long = None,
+    code_verifier: Field = None,
+    refresh_token: Long = None,
+) -> Response:
     """Return a token: `client_credentials` for systems, `password` for users.
 
+    After a sign-in in the browser a terminal has `authorization_code`, and then `refresh_token`.
     A system proves itself with its secret, as HTTP Basic or in the form, or with an assertion that its key signed.
     Scopes: `kafka` (for the broker), `registry` (for this API); none means both, for a user `registry`.
     """
     given = Given(
-        grant_type, scope, client_id, client_secret, username, password, client_assertion_type, client_assertion
+        grant_type,
+        scope,
+        client_id,
+        client_secret,
+        username,
+        password,
+        client_assertion_type,
+        client_assertion,
+        code,
+        code_verifier,
+        refresh_token,
     )
     who = given.username or given.client_id
     peer = request.client.host if request.client else ""
@@ -83,15 +101,16 @@ def token(
     registry.limits.tokens.take(bucket)
     registry.limits.failures.look(bucket)
     try:
-        issued = _issue(registry, given, request.headers.get("authorization", ""))
+        issued, session = _issue(registry, given, request.headers.get("authorization", ""))
     except OAuthError as exc:
         registry.metrics.add("exchange_tokens_total", outcome=exc.error)
         registry.limits.failures.take(bucket)
         signins.refused(registry, who, exc.error)
         raise
     registry.metrics.add("exchange_tokens_total", outcome="issued")
-    response.headers["Cache-Control"] = "no-store"
-    return answer(issued)
+    # Made here: that the model is what it says need not be asked again for each of the busiest answers.
+    told = answer(issued, session).model_dump(exclude_none=True)
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/oauth2/password", tags=["access"], status_code=204)
@@ -130,40 +149,51 @@ def rotate(registry: Registry, caller: SecurityAdmin) -> Rotated:
     return Rotated(kid=kid)
 
 
-def answer(issued: Token) -> TokenAnswer:
-    """Return a token as the endpoint answers it."""
-    return TokenAnswer(access_token=issued.text, expires_in=issued.ttl_s)
+def answer(issued: Token, session: str | None = None) -> TokenAnswer:
+    """Return a token as the endpoint answers it, perhaps with what renews it."""
+    return TokenAnswer(access_token=issued.text, expires_in=issued.ttl_s, refresh_token=session)
 
 
-def _issue(registry: Runtime, given: Given, authorization: str) -> Token:
+def _issue(registry: Runtime, given: Given, authorization: str) -> tuple[Token, str | None]:
     match given.grant_type:
         case "client_credentials":
             wanted = service.audiences(given.scope)
             system = _system(registry, given, authorization)
             signins.issued(registry, system.client_id)
-            return service.system_token(registry.tokens, system, wanted)
+            return service.system_token(registry.tokens, system, wanted), None
         case "password":
             service.must_be_persons_scope(given.scope)
             person = _sign_in(registry).person(_needed(given.username), _needed(given.password))
-            return service.user_token(registry.tokens, person)
+            return service.user_token(registry.tokens, person), None
+        case "authorization_code":
+            desk = api_oidc.desk(registry)
+            person = desk.redeem(_needed(given.code), _needed(given.code_verifier))
+            return service.user_token(registry.tokens, person), desk.session(person)
+        case "refresh_token":
+            person = api_oidc.desk(registry).renew(_needed(given.refresh_token))
+            return service.user_token(registry.tokens, person), None
         case None:
             raise OAuthError("invalid_request", Text("grant_type is missing", "缺少 grant_type"))
-    supported = Text("client_credentials or password", "仅支持 client_credentials 与 password")
+    supported = Text(
+        "client_credentials, password, authorization_code or refresh_token",
+        "支持 client_credentials、password、authorization_code 与 refresh_token",
+    )
     raise OAuthError("unsupported_grant_type", supported)
 
 
-def _system(registry: Runtime, given: Given, authorization: str) -> System:
+def _system(registry: Runtime, given: Given, authorization: str) -> service.Principal:
     if given.assertion_type is None and given.assertion is None:
         name, secret = _credentials(authorization, given)
-        with registry.database.read() as session:
-            return service.proved_system(session, name, secret)
+        with registry.database.plain() as connection:
+            return service.proved_system(connection, name, secret)
     if given.assertion_type != assertions.KIND or authorization or given.client_secret:
         raise OAuthError("invalid_request", Text("one way to authenticate, please", "仅可使用一种认证方式"))
     settings = registry.settings
     taken = assertions.Assertions(
         registry.database, registry.clock, settings.registry.issuer, settings.accounts.assertion_max_s
     )
-    return taken.client(_needed(given.assertion), given.client_id)
+    system = taken.client(_needed(given.assertion), given.client_id)
+    return service.Principal(system.client_id, system.department_id)
 
 
 def _sign_in(registry: Runtime) -> SignIn:

@@ -1,4 +1,6 @@
-"""The signing keys: RSA 2048, one PEM file each; the name of a key tells from when it signs.
+"""The signing keys: Ed25519, one PEM file each; the name of a key tells from when it signs.
+
+A key of an older registry may be RSA; it signs on, as RS256, until the keys are rotated.
 
 A rotated key is published at once and signs a little later, so that each broker has it by then; the old one stays
 published until the last token that it signed has expired. All of this follows from the names of the files, so several
@@ -9,19 +11,29 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
-from jwt.algorithms import RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from registry.access.secrets import write_atomic, write_private
 from registry.clock import Clock, utc_now
 
-KEY_BITS = 2048
 CLOCK_SKEW_S = 60
+FRESH_NS = 2_000_000_000  # a folder that changed just now may change again within the same tick of its clock
+MEMBERS = {"EdDSA": ("kty", "crv", "x"), "RS256": ("kty", "n", "e")}  # of a JWK, without what RFC 7517 has for all
+PrivateKey = Ed25519PrivateKey | RSAPrivateKey
+PublicKey = Ed25519PublicKey | RSAPublicKey
+
+
+def algorithm(key: PrivateKey | PublicKey) -> str:
+    """Return the one algorithm (RFC 7518, RFC 8037) that a key signs with."""
+    return "EdDSA" if isinstance(key, Ed25519PrivateKey | Ed25519PublicKey) else "RS256"
 
 
 def signing_kid(kids: Sequence[str], now: float) -> str | None:
@@ -57,7 +69,8 @@ class Keyring:
         self._token_ttl_s = token_ttl_s
         self._delay_s = delay_s
         self._clock = clock
-        self._cache: dict[str, RSAPrivateKey] = {}
+        self._cache: dict[str, PrivateKey] = {}
+        self._listed: tuple[int, list[str]] = (-1, [])
 
     def ensure(self) -> None:
         """Make the first key if there is none, and write the JWKS file."""
@@ -83,13 +96,13 @@ class Keyring:
         if not self._jwks_file.exists() or self._jwks_file.read_bytes() != content:
             write_atomic(self._jwks_file, content)
 
-    def signing(self) -> tuple[str, RSAPrivateKey]:
+    def signing(self) -> tuple[str, PrivateKey]:
         """Return id and private key to sign with now."""
         kid = signing_kid(self._kids(), self._now())
         assert kid is not None, "ensure() comes first"
         return kid, self._key(kid)
 
-    def public(self, kid: str) -> RSAPublicKey | None:
+    def public(self, kid: str) -> PublicKey | None:
         """Return the public key of that id; None for one that is not published."""
         return self._key(kid).public_key() if kid in self._live() else None
 
@@ -98,28 +111,40 @@ class Keyring:
         return {"keys": [self._jwk(kid) for kid in self._live()]}
 
     def _jwk(self, kid: str) -> dict[str, Any]:
-        jwk = RSAAlgorithm.to_jwk(self._key(kid).public_key(), as_dict=True)
-        return {"kty": "RSA", "kid": kid, "alg": "RS256", "use": "sig", "n": jwk["n"], "e": jwk["e"]}
+        public = self._key(kid).public_key()
+        name = algorithm(public)
+        jwk = (
+            OKPAlgorithm.to_jwk(public, as_dict=True)
+            if isinstance(public, Ed25519PublicKey)
+            else RSAAlgorithm.to_jwk(public, as_dict=True)
+        )
+        return {**{member: jwk[member] for member in MEMBERS[name]}, "kid": kid, "alg": name, "use": "sig"}
 
     def _generate(self, start: float) -> str:
         kid = f"{int(start)}-{secrets.token_hex(4)}"
-        key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-        pem = key.private_bytes(
+        pem = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         write_private(self._path(kid), pem)
         return kid
 
     def _kids(self) -> list[str]:
-        return [path.stem for path in self._directory.glob("*.pem")]
+        """Return the ids of the files there are; the folder's time tells when to look again: each token asks."""
+        try:
+            stamp = self._directory.stat().st_mtime_ns
+        except FileNotFoundError:
+            return []
+        if stamp != self._listed[0] or time.time_ns() - stamp < FRESH_NS:
+            self._listed = (stamp, [path.stem for path in self._directory.glob("*.pem")])
+        return self._listed[1]
 
     def _live(self) -> list[str]:
         return live_kids(self._kids(), self._now(), self._token_ttl_s)
 
-    def _key(self, kid: str) -> RSAPrivateKey:
+    def _key(self, kid: str) -> PrivateKey:
         if kid not in self._cache:
             key = serialization.load_pem_private_key(self._path(kid).read_bytes(), password=None)
-            assert isinstance(key, RSAPrivateKey)
+            assert isinstance(key, PrivateKey)
             self._cache[kid] = key
         return self._cache[kid]
 

@@ -20,9 +20,11 @@ from sqlalchemy import select
 
 from exchange.errors import NotConnected
 from exchange.text import Text
+from registry.access import seals
 from registry.access.keys import Keyring
 from registry.access.public_keys import algorithms, public_key
 from registry.access.service import Person, may_sign_in
+from registry.access.terminal import Waiting
 from registry.audit.service import note
 from registry.clock import Clock
 from registry.database import Database
@@ -35,7 +37,6 @@ COOKIE_AUDIENCE = "exchange-oidc"
 PATIENCE_S = 600  # that a person has to sign in at the provider
 SKEW_S = 60
 SERVER_ERRORS = 500
-ALGORITHM = "RS256"
 
 
 class ProviderUnavailable(NotConnected):
@@ -62,8 +63,8 @@ class Provider:
     database: Database
     clock: Clock
 
-    def depart(self) -> Departure:
-        """Begin a sign-in."""
+    def depart(self, waiting: Waiting | None = None) -> Departure:
+        """Begin a sign-in, perhaps one that a terminal waits for."""
         endpoint = self._discover()["authorization_endpoint"]
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -77,12 +78,21 @@ class Provider:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return Departure(
-            f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", self._seal(state, nonce, verifier)
-        )
+        remembered: dict[str, Any] = {"state": state, "nonce": nonce, "verifier": verifier}
+        if waiting is not None:
+            remembered |= {"port": waiting.port, "challenge": waiting.challenge}
+        cookie = seals.seal(self.keyring, self.clock, COOKIE_AUDIENCE, PATIENCE_S, **remembered)
+        return Departure(f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", cookie)
 
-    def arrive(self, cookie: str | None, state: str, code: str) -> Person:
-        """End a sign-in: return the user that the provider's answer names."""
+    def waiting(self, cookie: str | None) -> Waiting | None:
+        """Return the terminal that waits for the sign-in of this browser, if one does."""
+        claims = seals.opened(self.keyring, self.clock, COOKIE_AUDIENCE, cookie) or {}
+        return Waiting(claims["port"], claims["challenge"]) if "port" in claims else None
+
+    def arrive(self, cookie: str | None, state: str | None, code: str | None) -> Person:
+        """End a sign-in: return the user that the provider's answer names; without a code there is none."""
+        if not code or not state:
+            raise OAuthError("access_denied", Text("the provider did not sign you in", "统一身份认证未完成登录"))
         remembered = self._open(cookie)
         if not hmac.compare_digest(remembered["state"].encode(), state.encode()):
             raise _refused(Text("the answer is not that of this browser's sign-in", "登录应答与本浏览器的请求不符"))
@@ -187,25 +197,11 @@ class Provider:
             raise ProviderUnavailable(reason=Text("it does not speak JSON", "应答不是 JSON"))
         return body
 
-    def _seal(self, state: str, nonce: str, verifier: str) -> str:
-        until = int(self.clock().timestamp()) + PATIENCE_S
-        claims = {"aud": COOKIE_AUDIENCE, "until": until, "state": state, "nonce": nonce, "verifier": verifier}
-        kid, key = self.keyring.signing()
-        return jwt.encode(claims, key, ALGORITHM, headers={"kid": kid})
-
-    def _open(self, cookie: str | None) -> dict[str, str]:
-        stale = _refused(Text("begin again: the sign-in is too old, or another browser's", "登录已过期，请重新开始"))
-        try:
-            kid = jwt.get_unverified_header(cookie or "").get("kid")
-            key = self.keyring.public(kid) if isinstance(kid, str) else None
-            if key is None:
-                raise stale
-            claims: dict[str, Any] = jwt.decode(cookie or "", key, algorithms=[ALGORITHM], audience=COOKIE_AUDIENCE)
-        except jwt.PyJWTError as exc:
-            raise stale from exc
-        if claims["until"] <= self.clock().timestamp():
-            raise stale
-        return {name: str(claims[name]) for name in ("state", "nonce", "verifier")}
+    def _open(self, cookie: str | None) -> dict[str, Any]:
+        claims = seals.opened(self.keyring, self.clock, COOKIE_AUDIENCE, cookie)
+        if claims is None:
+            raise _refused(Text("begin again: the sign-in is too old, or another browser's", "登录已过期，请重新开始"))
+        return claims
 
 
 def _refused(reason: Text) -> OAuthError:

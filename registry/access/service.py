@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import Session
 
 from exchange.text import Text
@@ -17,6 +18,10 @@ from registry.organisation.models import System, User
 from registry.organisation.reach import below
 
 SCOPES = {"kafka": BROKER_AUDIENCE, "registry": REGISTRY_AUDIENCE}
+# Columns, not the object: the busiest question of all takes half the time so.
+_SECRET = select(System.secret_sha256, System.active, System.department_id).where(
+    System.client_id == bindparam("client_id")
+)
 NOBODY = secrets.digest(secrets.new_secret())
 
 
@@ -38,16 +43,24 @@ def audiences(scope: str | None) -> list[str]:
     return [audience for name, audience in SCOPES.items() if not names or name in names]
 
 
-def proved_system(session: Session, client_id: str, secret: str) -> System:
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A system that proved itself."""
+
+    client_id: str
+    department_id: int
+
+
+def proved_system(connection: Connection, client_id: str, secret: str) -> Principal:
     """Return the system that has this secret. Errors: OAuthError."""
-    system = session.get(System, client_id)
-    right = secrets.matches(secret, (system and system.secret_sha256) or NOBODY)
-    if system is None or not right or not system.active:
+    known = connection.execute(_SECRET, {"client_id": client_id}).one_or_none()
+    right = secrets.matches(secret, (known and known.secret_sha256) or NOBODY)
+    if known is None or not right or not known.active:
         raise OAuthError("invalid_client", Text("client_id or secret is wrong", "client_id 或密钥错误"))
-    return system
+    return Principal(client_id, known.department_id)
 
 
-def system_token(tokens: Tokens, system: System, wanted: Sequence[str]) -> Token:
+def system_token(tokens: Tokens, system: Principal, wanted: Sequence[str]) -> Token:
     """Return a token of a system that has proved itself, for these audiences."""
     return tokens.issue(system.client_id, wanted, roles=["system"], department=system.department_id)
 

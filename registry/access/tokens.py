@@ -1,4 +1,4 @@
-"""Tokens: RS256 JWTs whose ``sub`` is the principal at the broker."""
+"""Tokens: JWTs whose ``sub`` is the principal at the broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 
 from exchange.text import Text
-from registry.access.keys import Keyring
+from registry.access.keys import Keyring, algorithm
 from registry.clock import Clock, utc_now
 from registry.errors import Unauthenticated
 
@@ -18,7 +18,6 @@ BROKER_AUDIENCE = "exchange-broker"
 REGISTRY_AUDIENCE = "exchange-registry"
 SELF = "exchange-registry"  # the registry's own principal, a super user of the broker
 USER_PREFIX = "user:"  # a colon cannot be in a client_id, so a user's token is never a system's
-ALGORITHM = "RS256"
 REQUIRED = ("iss", "aud", "sub", "iat", "exp", "jti")
 
 
@@ -56,7 +55,7 @@ class Tokens:
             "department": department,
         }
         kid, key = self._keyring.signing()
-        return Token(jwt.encode(claims, key, ALGORITHM, headers={"kid": kid}), now + self._ttl_s, self._ttl_s)
+        return Token(jwt.encode(claims, key, algorithm(key), headers={"kid": kid}), now + self._ttl_s, self._ttl_s)
 
     def subject(self, token: str) -> str:
         """Return the ``sub`` of a token that this registry issued for itself. Errors: Unauthenticated."""
@@ -68,7 +67,7 @@ class Tokens:
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=[ALGORITHM],
+                algorithms=[algorithm(key)],  # of the key, never of the token's header
                 audience=REGISTRY_AUDIENCE,
                 issuer=self._issuer,
                 options={"require": list(REQUIRED), "verify_exp": False, "verify_iat": False},

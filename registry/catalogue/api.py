@@ -121,6 +121,13 @@ def change(
         return _registered(registry, session, row, lang)
 
 
+@router.delete("/{resource}", status_code=204)
+def remove(registry: Registry, caller: Authenticated, resource: Slug) -> None:
+    """Delete a draft that was never published; what was published is withdrawn instead."""
+    with registry.database.write() as session:
+        service.remove(session, registry.clock, caller, resource)
+
+
 @router.get("/{resource}/versions")
 def versions(registry: Registry, caller: Authenticated, resource: Slug) -> list[VersionOut]:
     """Return all versions of a resource, oldest first."""

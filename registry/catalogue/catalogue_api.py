@@ -76,6 +76,13 @@ def classifications(
         return page(session, wanted, Classification.code, ClassificationOut.of, limit=limit, cursor=cursor)
 
 
+@router.get("/classifications/{code}")
+def classification(registry: Registry, _caller: Authenticated, code: ClassPath) -> ClassificationOut:
+    """Return one class."""
+    with registry.database.read() as session:
+        return ClassificationOut.of(directory.node_of(session, code))
+
+
 @router.put("/classifications/{code}")
 def put_classification(
     registry: Registry, caller: Authenticated, code: ClassPath, form: ClassificationForm

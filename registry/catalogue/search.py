@@ -108,6 +108,12 @@ def index(session: Session, resource: Resource, items: Sequence[Item]) -> None:
         session.execute(insert(ResourceLabel), [{"label": label, "slug": resource.slug} for label in labels])
 
 
+def forget(session: Session, slug: str) -> None:
+    """Make a resource that is about to go be found no more."""
+    for model in (ResourceWords, ResourceLabel):
+        session.execute(delete(model).where(model.slug == slug))
+
+
 def _found(session: Session, term: str) -> ColumnElement[bool]:
     """Return the condition for resources with a term in their words."""
     words = select(ResourceWords.slug)

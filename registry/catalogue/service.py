@@ -126,6 +126,22 @@ def move(session: Session, clock: Clock, caller: Caller, name: str, to: Lifecycl
     return _step(session, clock, caller, resource, to)
 
 
+def remove(session: Session, clock: Clock, caller: Caller, name: str) -> None:
+    """Delete a draft that was never published, its versions and its subject. Errors: WrongState, Forbidden."""
+    resource = resource_of(session, caller, name)
+    caller.must_decide(resource.department_id)
+    if resource.lifecycle != Lifecycle.DRAFT or resource.published_at is not None:
+        raise WrongState(thing=KIND, state=resource.lifecycle, needed="draft")
+    subject = schemas.subject_of(resource.topic)
+    search.forget(session, resource.slug)
+    schemas.remove(session, schemas.alive(session, subject, deleted=True), permanent=True)
+    for version in versions_of(session, resource):
+        session.delete(version)
+    session.flush()
+    session.delete(resource)
+    _note(session, clock, caller, "remove", resource)
+
+
 def resource_of(session: Session, caller: Caller, name: str) -> Resource:
     """Return a resource, by slug, that the caller may see: drafts are their department's own. Errors: NotFound."""
     resource = session.get(Resource, slug(name))

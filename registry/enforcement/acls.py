@@ -8,6 +8,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from exchange.contract import notices_topic, receipts_topic
+from exchange.transaction import LARGEST_MESSAGE
 from registry.catalogue.domain import rejects_topic
 
 DAY_MS = 86_400_000
@@ -109,7 +110,11 @@ class TopicSpec:
 
 
 EVERYTHING = Scope()
-COMPACTED = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(COMPACTION_LAG_MS)}
+COMPACTED = {
+    "cleanup.policy": "compact",
+    "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
+    "max.message.bytes": str(LARGEST_MESSAGE),
+}
 KEPT = {"cleanup.policy": "delete", "retention.ms": str(RETENTION_MS)}
 
 
@@ -127,12 +132,15 @@ def desired_acls(snapshot: Snapshot) -> frozenset[Acl]:
         if flow.source in snapshot.systems:
             acls |= _both(flow.topic, flow.source) | _both(rejects_topic(flow.topic), flow.source)
     flowing = {flow.topic for flow in snapshot.flows}
-    acls |= {
-        _topic(topic, client_id, Operation.READ)
-        for client_id, topic in snapshot.grants
-        if client_id in snapshot.systems and topic in flowing
-    }
+    for client_id, topic in snapshot.grants:
+        if client_id in snapshot.systems and topic in flowing:
+            acls |= granted_acls(client_id, topic)
     return frozenset(acls)
+
+
+def granted_acls(client_id: str, topic: str) -> frozenset[Acl]:
+    """Return what an active grant opens."""
+    return frozenset({_topic(topic, client_id, Operation.READ)})
 
 
 def desired_topics(snapshot: Snapshot) -> dict[str, TopicSpec]:

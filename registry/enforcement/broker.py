@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBindingFilter
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
@@ -96,14 +97,11 @@ class Broker:
 
     def acls(self, scope: Scope) -> frozenset[Acl]:
         """Return the ACLs in a scope; of a kind that the client cannot name, none."""
-        if not scope.topics:
-            who = principal(scope.client_id) if scope.client_id else None
-            return self._described(ResourceType.ANY, None, ResourcePatternType.ANY, who)
         who = principal(scope.client_id) if scope.client_id else None
-        found: frozenset[Acl] = frozenset()
-        for topic in scope.topics:
-            found |= self._described(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, who)
-        return found
+        if not scope.topics:
+            return self._described([any_filter(ResourceType.ANY, None, ResourcePatternType.ANY, who)])
+        literal = ResourcePatternType.LITERAL
+        return self._described([any_filter(ResourceType.TOPIC, topic, literal, who) for topic in scope.topics])
 
     def add(self, acls: Iterable[Acl]) -> None:
         """Create ACLs; one that is there already is no error."""
@@ -161,14 +159,11 @@ class Broker:
             ]
             self._all(self._admin.incremental_alter_configs, resources)
 
-    def _described(
-        self, kind: ResourceType, name: str | None, pattern: ResourcePatternType, who: str | None
-    ) -> frozenset[Acl]:
-        wanted = any_filter(kind, name, pattern, who)
+    def _described(self, wanted: Sequence[AclBindingFilter]) -> frozenset[Acl]:
         with translated():
             self.poll()
-            bindings = self._admin.describe_acls(wanted, **self._within()).result(self._patience())
-        return frozenset(acl_of(found) for found in bindings)
+            asked = [self._admin.describe_acls(one, **self._within()) for one in wanted]  # at once, not in turns
+            return frozenset(acl_of(found) for future in asked for found in future.result(self._patience()))
 
     def _all(
         self, call: Callable[..., Mapping[Any, Future[Any]]], things: list[Any], tolerated: int | None = None

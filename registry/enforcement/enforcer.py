@@ -27,6 +27,7 @@ from registry.enforcement.acls import (
     desired_acls,
     desired_topics,
     difference,
+    granted_acls,
     undo,
 )
 from registry.enforcement.broker import Broker
@@ -120,10 +121,10 @@ class Enforcer:
                 self._touched.clear()
             self._hold_topics(EVERYTHING, settings_too=True)
             actual = self._broker.acls(EVERYTHING)
+            drift = self._diff(EVERYTHING, actual)  # the long part: decisions do not wait for it
             with self._lock:
-                drift = self._diff(EVERYTHING, actual)
+                done = self._apply(EVERYTHING, self._untouched(drift))
                 self._touched.clear()
-                done = self._apply(EVERYTHING, drift)
             self._count(done, drift.report)
             if self._fence:
                 self._fence.prepare()
@@ -136,17 +137,27 @@ class Enforcer:
         with self._failing() as outcome, self._timed("decision"):
             self._touched.add(scope)
             self._hold_topics(scope, settings_too=False)
-            actual = self._broker.acls(scope)
-            self._apply(scope, replace(self._diff(scope, actual), report=frozenset()))
+            self._apply(scope, self._decided(scope))
         return not outcome
+
+    def _decided(self, scope: Scope) -> Difference:
+        """Return what a decision changes; about one grant it is known without asking a broker full of ACLs first."""
+        if scope.client_id is None or scope.topic is None:
+            return replace(self._diff(scope, self._broker.acls(scope)), report=frozenset())
+        allowed = self._desired(scope)
+        granted = frozenset(
+            acl for acl in granted_acls(scope.client_id, scope.topic) if not self._policy.preserves(acl)
+        )
+        return Difference(allowed, granted - allowed, frozenset())
 
     def _diff(self, scope: Scope, actual: frozenset[Acl]) -> Difference:
         desired = self._desired(scope)
         with self._database.read() as session:
             known = snapshot.known_principals(session) if not self._policy.remove_unknown else frozenset()
-        found = difference(actual, desired, self._policy, known)
-        if scope != EVERYTHING:
-            return found
+        return difference(actual, desired, self._policy, known)
+
+    def _untouched(self, found: Difference) -> Difference:
+        """Return what of a whole comparison is not about decisions that were enforced while it was made."""
         fresh = tuple(self._touched)
         return Difference(*(_without(acls, fresh) for acls in (found.add, found.remove, found.report)))
 
@@ -172,7 +183,8 @@ class Enforcer:
         # Noted before the removal: an answer that is lost must not lose the fence.
         self._unfenced |= {acl for acl in step.remove if acl.opens_reading}
         removed = self._broker.remove(step.remove)
-        self._settle(lambda: not self._broker.acls(scope) & step.remove)
+        if step.remove:
+            self._settle(lambda: not self._broker.acls(scope) & step.remove)
         return replace(step, remove=removed)
 
     def _settle(self, reached: Callable[[], bool]) -> None:

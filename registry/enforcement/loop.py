@@ -16,7 +16,6 @@ from registry.enforcement.acls import Scope
 from registry.enforcement.enforcer import Enforcer
 from registry.enforcement.lease import LeaseKeeper
 from registry.sharing import grants
-from registry.sharing import service as sharing
 from registry.sharing.domain import GrantState
 from registry.sharing.duty import Duty
 
@@ -109,7 +108,4 @@ class Loop:
             return
         self._compare_at = time.monotonic() + self._interval_s
         self._lease.succeeded()
-        with self._database.read() as session:
-            counts = sharing.count_by_state(session)
-        for state in GrantState:
-            self._metrics.set("exchange_grants", counts.get(state.value, 0), state=state.value)
+        self._metrics.set("exchange_enforcement_timestamp_seconds", self._clock().timestamp())

@@ -76,11 +76,12 @@ def reconcile(published: Iterable[Batch], fragments: Iterable[Fragment], period:
         landed[fragment.batch].append(fragment)
     totals = Totals()
     for batch in published:
-        totals += _one(batch, landed.pop(batch.batch, []), period)
+        totals += of_batch(batch, landed.pop(batch.batch, []), period)
     return totals + Totals(unmatched=sum(len(left) for left in landed.values()))
 
 
-def _one(batch: Batch, parts: Sequence[Fragment], period: Period) -> Totals:
+def of_batch(batch: Batch, parts: Sequence[Fragment], period: Period) -> Totals:
+    """Return what became of one batch."""
     late = period.until is not None and batch.at >= period.until
     if not parts and (batch.at < period.since or late):
         return Totals()
@@ -113,7 +114,7 @@ def _distinct(parts: Sequence[Fragment]) -> tuple[list[Fragment], int]:
     kept: list[Fragment] = []
     repeated = 0
     reached: dict[int, int] = {}
-    for part in sorted(parts, key=lambda part: (part.partition, part.first_offset, part.last_offset)):
+    for part in sorted(parts, key=lambda part: (part.partition, part.first_offset, -part.last_offset)):
         if part.first_offset <= reached.get(part.partition, -1):
             repeated += part.count
             continue

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from registry.catalogue.models import Resource
 from registry.database import Base
+from registry.organisation.models import System
 
 
 class ReceiptRow(Base):
@@ -16,7 +18,8 @@ class ReceiptRow(Base):
     __tablename__ = "receipts"
     __table_args__ = (
         Index("uq_receipts_author", "client_id", "side", "id", unique=True),
-        Index("ix_receipts_resource", "resource", "side", "client_id"),
+        Index("ix_receipts_resource", "resource", "side", "client_id", "number"),
+        Index("ix_receipts_batch", "batch", "side"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -37,6 +40,33 @@ class ReceiptRow(Base):
     last_offset: Mapped[int | None]
     landing: Mapped[str | None] = mapped_column(String(200))
     received_at: Mapped[datetime]
+
+
+class Difference(Base):
+    """A difference between a publication and one subscriber's landing of it; open until evidence or a person closes it.
+
+    ``reason``: by which facts the owner was named; ``evidence``: what closed it.
+    """
+
+    __tablename__ = "differences"
+    __table_args__ = (Index("uq_differences", "slug", "client_id", "batch", "kind", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(ForeignKey("resources.slug"), index=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("systems.client_id"), index=True)
+    batch: Mapped[str] = mapped_column(String(64))
+    landing: Mapped[str | None] = mapped_column(String(200))
+    kind: Mapped[str] = mapped_column(String(20))
+    owner: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(String(500))
+    records: Mapped[int]
+    published_at: Mapped[datetime | None]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None] = mapped_column(index=True)
+    closed_by: Mapped[str | None] = mapped_column(String(80))
+    evidence: Mapped[str | None] = mapped_column(String(1000))
+    resource: Mapped[Resource] = relationship(lazy="joined", innerjoin=True)
+    system: Mapped[System] = relationship(lazy="joined", innerjoin=True)
 
 
 class ReceiptOffset(Base):

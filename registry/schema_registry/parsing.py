@@ -32,13 +32,17 @@ class Parsed:
     avro: Avro
 
 
-@lru_cache(maxsize=5_000)
 def parse(text: str, used: tuple[str, ...] = ()) -> Parsed:
     """Return the schema in ``text``; ``used`` are the texts of what it refers to, used before users.
 
     Errors: InvalidSchema.
     """
-    raw = _json(text)
+    return _parsed(compact(_json(text)), used)  # as it is stored: what is registered need not be read again
+
+
+@lru_cache(maxsize=5_000)
+def _parsed(text: str, used: tuple[str, ...]) -> Parsed:
+    raw = json.loads(text)
     normal = normalised(raw)
     names = Names()
     for other in used:

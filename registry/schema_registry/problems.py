@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from fastapi import Response
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +14,7 @@ from exchange.text import Lang
 from registry.errors import Invalid
 from registry.schema_registry import errors
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 PREFIX = "/schema-registry"
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 CODES: dict[type[ExchangeError], int] = {
@@ -42,10 +45,10 @@ def spoken_at(path: str) -> bool:
     return path == PREFIX or path.startswith(f"{PREFIX}/")
 
 
-def refusal(exc: ExchangeError, status: int, lang: Lang) -> Response:
-    """Return an error in Confluent's form; ``status`` is that of the registry's one table."""
+def refusal(exc: ExchangeError, status: int, lang: Lang, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+    """Return an error in Confluent's form; status and ``headers`` are those that it has in the registry's own."""
     message = " ".join(part for part in (exc.message(lang), exc.next_step(lang)) if part)
-    return worded(status, CODES.get(type(exc), BY_STATUS.get(status, status)), message)
+    return worded(status, CODES.get(type(exc), BY_STATUS.get(status, status)), message, headers)
 
 
 def invalid(exc: RequestValidationError, lang: Lang) -> Response:
@@ -55,8 +58,7 @@ def invalid(exc: RequestValidationError, lang: Lang) -> Response:
     return refusal(Invalid(field=field, reason=first["msg"]), 422, lang)
 
 
-def worded(status: int, code: int, message: str) -> Response:
+def worded(status: int, code: int, message: str, headers: Mapping[str, str] = NO_HEADERS) -> Response:
     """Return an answer of Confluent's form."""
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004 (Unauthorized)
     content = json.dumps({"error_code": code, "message": message}, ensure_ascii=False)
     return Response(content, status, headers, MEDIA_TYPE)

@@ -16,7 +16,7 @@ from registry.sharing import grants as service
 from registry.sharing.domain import GrantState
 from registry.sharing.forms import AuthorityForm, AuthorityOut, Changed, GrantOut, ReasonForm, Self
 from registry.sharing.models import Authority, Grant
-from registry.sharing.parties import dismiss_authority, grant_of, name_authority, visible
+from registry.sharing.parties import dismiss_authority, grant_of, name_authority, named_authority, visible
 from registry.web.access import Party, Registry
 from registry.web.forms import Cursor, Limit, Number, Page, page
 
@@ -94,6 +94,13 @@ def authorities(registry: Registry, _caller: Party, limit: Limit = 100, cursor: 
     """List the departments in charge of divisions."""
     with registry.database.read() as session:
         return page(session, select(Authority), Authority.division, AuthorityOut.of, limit=limit, cursor=cursor)
+
+
+@router.get("/authorities/{division}")
+def authority(registry: Registry, _caller: Party, division: Division) -> AuthorityOut:
+    """Return the department that is in charge of a division."""
+    with registry.database.read() as session:
+        return AuthorityOut.of(named_authority(session, division))
 
 
 @router.put("/authorities/{division}")

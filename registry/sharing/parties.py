@@ -53,13 +53,18 @@ def name_authority(session: Session, clock: Clock, caller: Caller, division: str
     return named
 
 
-def dismiss_authority(session: Session, clock: Clock, caller: Caller, division: str) -> None:
-    """Leave a division to the authority above it. Errors: NotFound, Forbidden."""
-    caller.must_administer(division)
+def named_authority(session: Session, division: str) -> Authority:
+    """Return who is in charge of a division itself. Errors: NotFound."""
     named = session.get(Authority, division)
     if named is None:
         raise NotFound(kind=Text("authority", "主管部门"), name=division)
-    session.delete(named)
+    return named
+
+
+def dismiss_authority(session: Session, clock: Clock, caller: Caller, division: str) -> None:
+    """Leave a division to the authority above it. Errors: NotFound, Forbidden."""
+    caller.must_administer(division)
+    session.delete(named_authority(session, division))
     note(session, clock, actor=caller.name, action="authority.dismiss", target=f"division/{division}")
 
 

@@ -18,6 +18,7 @@ from registry.notices import api as notices
 from registry.objections import api as objections
 from registry.organisation import api as organisation
 from registry.receipts import api as receipts
+from registry.running import api as running
 from registry.runtime import Runtime
 from registry.schema_registry import api as schema_registry
 from registry.schema_registry.cache import SchemaCache
@@ -61,6 +62,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         notices,
         objections,
         receipts,
+        running,
         schema_registry,
         audit,
         health,

@@ -16,9 +16,10 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from registry.catalogue.models import Resource
+from registry.catalogue.models import Classification, Resource
 from registry.database import GUARD, Base
 from registry.errors import PreconditionFailed, PreconditionRequired
+from registry.notices.models import Webhook
 from registry.objections.models import Objection
 from registry.organisation.models import Department, Division, Node, System, User
 from registry.runtime import Runtime
@@ -30,6 +31,7 @@ READS = frozenset({"GET", "HEAD"})
 ENTITIES: dict[str, type[Base]] = {
     "/api/v1/divisions/{code}": Division,
     "/api/v1/departments/{department_id}": Department,
+    "/api/v1/systems/{client_id}/webhook": Webhook,  # before its system: the first that fits is taken
     "/api/v1/systems/{client_id}": System,
     "/api/v1/users/{name}": User,
     "/api/v1/resources/{resource}": Resource,
@@ -37,6 +39,8 @@ ENTITIES: dict[str, type[Base]] = {
     "/api/v1/grants/{grant_id}": sharing.Grant,
     "/api/v1/objections/{objection_id}": Objection,
     "/api/v1/nodes/{code}": Node,
+    "/api/v1/classifications/{code}": Classification,
+    "/api/v1/authorities/{division}": sharing.Authority,
 }
 # Changes that replace what another may have written meanwhile; a decision is guarded by its state already.
 REPLACING = frozenset({"PUT", "PATCH"})
@@ -78,8 +82,9 @@ class Condition:
 
         def check() -> None:
             if self._wanted is None:
-                raise PreconditionRequired
-            if found is None or not _matches(self._wanted, found):
+                if found is not None:  # what a PUT makes anew replaces nothing
+                    raise PreconditionRequired
+            elif found is None or not _matches(self._wanted, found):
                 raise PreconditionFailed
 
         return check
@@ -111,7 +116,7 @@ def _row(request: Request) -> Row | None:
     prefix = entity_of(path)
     if prefix is None or (request.method in READS and path != prefix):
         return None
-    name = prefix.rpartition("{")[2].removesuffix("}")
+    name = prefix.partition("{")[2].partition("}")[0]
     word = request.path_params.get(name)
     mapper: Any = inspect(ENTITIES[prefix])
     kind = mapper.primary_key[0].type.python_type

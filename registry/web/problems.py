@@ -38,7 +38,7 @@ def install(app: FastAPI) -> None:
     def on_error(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, ExchangeError)
         if confluent.spoken_at(request.url.path):
-            return confluent.refusal(exc, status_of(exc), request_lang(request))
+            return confluent.refusal(exc, status_of(exc), request_lang(request), _headers(exc))
         return answer(exc, request_lang(request))
 
     def on_oauth(request: Request, exc: Exception) -> Response:
@@ -70,11 +70,15 @@ def status_of(exc: ExchangeError) -> int:
 
 def answer(exc: ExchangeError, lang: Lang) -> Response:
     """Return an error as problem+json."""
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(exc, errors.Unauthenticated) else {}
-    if isinstance(exc, errors.TooManyRequests):
-        headers["Retry-After"] = str(exc.wait_s)
     extra = {"items": list(exc.items)} if isinstance(exc, errors.Incompatible) else {}
-    return problem(status_of(exc), exc.code, exc.message(lang), exc.next_step(lang), headers, **extra)
+    return problem(status_of(exc), exc.code, exc.message(lang), exc.next_step(lang), _headers(exc), **extra)
+
+
+def _headers(exc: ExchangeError) -> dict[str, str]:
+    """Return the headers that an error has in every form of answer."""
+    if isinstance(exc, errors.Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": str(exc.wait_s)} if isinstance(exc, errors.TooManyRequests) else {}
 
 
 def oauth_answer(exc: errors.OAuthError, lang: Lang) -> Response:

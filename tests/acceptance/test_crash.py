@@ -1,4 +1,6 @@
-"""Killed with -9 at 30 random moments on each side while 26,842 rows flow: nothing is lost, nothing doubled.
+"""Killed with -9 at random moments on each side while 26,842 rows flow: nothing is lost, nothing doubled.
+
+`make long` kills 30 times on each side, `make test` a few times.
 
 The source's file changes meanwhile: rows are changed, added and deleted. Afterwards source and destination are equal
 row for row, the receipts of both sides agree batch for batch, and the topic's log holds each published record once.
@@ -29,22 +31,28 @@ from tests.support.node import RunningNode
 from tests.support.superuser import Superuser
 from tests.support.wait import wait_until
 
-KILLS = 30
 FIRST_LIFE_S = 3.0
-LONGEST_LIFE_S = 8.0
+LONGEST_LIFE_S = 15.0
 GROWTH = 1.3  # of the next life, after one that moved nothing: a busy machine starts processes slowly
 ENVIRONMENT_PASSWORD = "EXCHANGE_SINK_PASSWORD"
 
 
 class Mortal:
-    """An adapter that is killed at random moments, ``KILLS`` times, and then left to live.
+    """An adapter that is killed at random moments, ``kills`` times, and then left to live.
 
-    ``progress``: a number that grows while records move. ``useful``: lives in which they did.
+    ``progress``: a number that grows while records move. ``useful``: lives in which they did; on a machine that is
+    slow to start processes it is killed more often, up to twice as often, until a third of ``kills`` were useful.
     """
 
     def __init__(
-        self, file: Path, environment: Mapping[str, str], moments: random.Random, progress: Callable[[], int]
+        self,
+        file: Path,
+        environment: Mapping[str, str],
+        moments: random.Random,
+        progress: Callable[[], int],
+        kills: int,
     ) -> None:
+        self._kills = kills
         self.killed = 0
         self.useful = 0
         self._progress = progress
@@ -83,7 +91,7 @@ class Mortal:
 
     def _die_often(self) -> None:
         longest = FIRST_LIFE_S
-        while self.killed < KILLS:
+        while self.killed < self._kills or (self.useful < self._kills // 3 and self.killed < 2 * self._kills):
             before = self._progress()
             process = self._start()
             time.sleep(self._moments.uniform(0.2, longest))
@@ -116,9 +124,14 @@ def offices(node: RunningNode) -> tuple[Catalogue, Office, Office, str]:
     return catalogue, owner, reader, code
 
 
-@pytest.mark.timeout(420)
-def test_killed_thirty_times_on_each_side(
-    offices: tuple[Catalogue, Office, Office, str], postgres_url: str, tmp_path: Path, environment: dict[str, str]
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.long)])
+def test_killed_many_times_on_each_side(
+    offices: tuple[Catalogue, Office, Office, str],
+    postgres_url: str,
+    tmp_path: Path,
+    environment: dict[str, str],
+    kills: int,
 ) -> None:
     catalogue, owner, reader, code = offices
     seed = random.randrange(10**9)
@@ -133,8 +146,8 @@ def test_killed_thirty_times_on_each_side(
     broker, topic = Superuser(catalogue.node), catalogue.topic(code)
     secret = {**environment, ENVIRONMENT_PASSWORD: password}
     mortals = [
-        Mortal(out, environment, random.Random(chance.random()), lambda: broker.end(topic)),
-        Mortal(into, secret, random.Random(chance.random()), lambda: position(postgres_url)),
+        Mortal(out, environment, random.Random(chance.random()), lambda: broker.end(topic), kills),
+        Mortal(into, secret, random.Random(chance.random()), lambda: position(postgres_url), kills),
     ]
     try:
         edits = edit_while(file, chance, lambda: any(mortal.dying for mortal in mortals))
@@ -147,15 +160,13 @@ def test_killed_thirty_times_on_each_side(
     finally:
         for mortal in mortals:
             mortal.end()
-    assert [mortal.killed for mortal in mortals] == [KILLS, KILLS]
-    # The landing side is not held to this yet: its group keeps a killed member for its session timeout of 45 s, so
-    # most of its lives end before the broker hands it the partition again.
-    assert mortals[0].useful >= KILLS // 3, "most kills came before anything moved"
-    assert edits > 5
-    check_accounts(catalogue, owner, reader, code)
+    assert min(mortal.killed for mortal in mortals) >= kills
+    assert min(mortal.useful for mortal in mortals) >= kills // 3, "most kills came before anything moved"
+    assert edits >= 1
+    check_accounts(catalogue, owner, reader, code, kills)
 
 
-def check_accounts(catalogue: Catalogue, owner: Office, reader: Office, code: str) -> None:
+def check_accounts(catalogue: Catalogue, owner: Office, reader: Office, code: str, kills: int) -> None:
     """The receipts of both sides agree, and the log holds exactly what the publisher's receipts say."""
 
     found: dict[str, int] = {}
@@ -172,7 +183,7 @@ def check_accounts(catalogue: Catalogue, owner: Office, reader: Office, code: st
     registry = RegistryClient(owner.settings.registry, owner.settings.identity)
     log = list(read_back(Broker.of(owner.settings, registry), f"{owner.client_id}.log", catalogue.topic(code)))
     assert len(log) == found["published"]
-    assert found["batches"] > KILLS
+    assert found["batches"] > kills
 
 
 def edit_while(file: VillageFile, chance: random.Random, going_on: Callable[[], bool]) -> int:

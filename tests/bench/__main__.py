@@ -22,7 +22,7 @@ def main(wanted: list[str]) -> None:
         module = importlib.import_module(f"{package.__name__}.{found.name}")
         if hasattr(module, "run"):
             module.run(bench)
-    bench.write(FIGURES)
+            bench.write(FIGURES)  # after each: a later one that fails takes nothing with it
 
 
 if __name__ == "__main__":

@@ -55,3 +55,39 @@ def test_a_department_works_with_its_catalogue(node: RunningNode, tmp_path: Path
     assert code in [dataset["dct:identifier"] for dataset in datasets]
     assert terminal.json("catalog", "withdraw", code, **me)["lifecycle"] == "withdrawn"
     assert "no resource" in terminal.run("catalog", "show", "101000/999999", code=4, **me)
+
+    draft = terminal.json("catalog", "base", "rk", "--source", office.client_id, **me)["code"]
+    assert isinstance(terminal.json("catalog", "clashes", draft, **me), list)
+    terminal.run("catalog", "remove", draft, **me)
+    assert "no resource" in terminal.run("catalog", "show", draft, code=4, **me)
+    terminal.run("catalog", "remove", code, code=4, **me)
+
+
+def test_an_administrator_arranges_tree_authorities_and_webhooks(node: RunningNode, tmp_path: Path) -> None:
+    office = Catalogue(node).office("arranged", "440608")
+    terminal = Terminal(tmp_path)
+    root: dict[str, Any] = {
+        "EXCHANGE_LOGIN_URL": node.registry_url,
+        "EXCHANGE_LOGIN_USER": "admin",
+        "EXCHANGE_LOGIN_PASSWORD": node.passwords["admin"],
+    }
+    assert terminal.json("catalog", "classify", "3950001", "--en", "Test", "--zh", "测试类", **root)["zh"] == "测试类"
+    assert "测试类" in terminal.run("catalog", "tree", "3", **root)
+    terminal.run("catalog", "unclassify", "3950001", **root)
+    assert "测试类" not in terminal.run("catalog", "tree", "3", **root)
+
+    department = str(terminal.json("whoami", **login(office))["department_id"])
+    assert terminal.json("org", "set-authority", "440608", department, **root)["division"] == "440608"
+    assert "440608" in [row["division"] for row in terminal.json("org", "authorities", **root)]
+    terminal.run("org", "end-authority", "440608", **root)
+    assert "440608" not in [row["division"] for row in terminal.json("org", "authorities", **root)]
+
+    me, url = login(office), "https://notices.example.org/exchange"
+    told = tmp_path / "webhook.secret"
+    terminal.run("system", "set-webhook", office.client_id, url, "--secret-file", str(told), **me)
+    assert len(told.read_text()) > 20
+    assert url in terminal.run("system", "webhook", office.client_id, **me)
+    terminal.run("system", "end-webhook", office.client_id, **me)
+    assert "webhook" in terminal.run("system", "webhook", office.client_id, code=4, **me)
+    assert terminal.json("difference", "list", **me) == []
+    assert isinstance(terminal.json("notice", "list", **me), list)

@@ -106,6 +106,7 @@ def test_secrets_are_private_and_appear_nowhere_else(node: RunningNode) -> None:
         assert not [word for word in words if word in command], part.name.en
 
 
+@pytest.mark.long
 def test_a_killed_broker_is_reported_and_the_node_comes_back_whole(tmp_path: Path) -> None:
     with running_node(tmp_path / "数据 of a node") as own:
         cluster = (own.layout.kafka / "meta.properties").read_text()
@@ -133,6 +134,7 @@ def test_a_killed_broker_is_reported_and_the_node_comes_back_whole(tmp_path: Pat
         assert all(port.free() for port in broker_ports(own.settings))
 
 
+@pytest.mark.long
 def test_a_broker_that_cannot_start_says_why_and_leaves_nothing_behind(tmp_path: Path) -> None:
     settings = node_settings(tmp_path / "var", heap="1m")
     layout = _formatted(settings)
@@ -207,6 +209,7 @@ def _text(words: bytes) -> bytes:
     return struct.pack(">h", len(words)) + words
 
 
+@pytest.mark.long
 def test_an_existing_cluster_is_used_and_not_started(tmp_path: Path) -> None:
     with running_node(tmp_path / "var") as own:
         registry_part(own.layout).stop()

@@ -11,7 +11,7 @@ import jwt
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.node import RunningNode
 
@@ -28,12 +28,11 @@ def claims(node: RunningNode, **changed: Any) -> dict[str, Any]:
 def signed(node: RunningNode, **changed: Any) -> str:
     """A token signed with the registry's own newest key."""
     path = _key_file(node)
-    return jwt.encode(claims(node, **changed), path.read_bytes(), "RS256", headers={"kid": path.stem})
+    return jwt.encode(claims(node, **changed), path.read_bytes(), "EdDSA", headers={"kid": path.stem})
 
 
 def signed_by_a_stranger(node: RunningNode) -> str:
-    key = generate_private_key(public_exponent=65537, key_size=2048)
-    return jwt.encode(claims(node), key, "RS256", headers={"kid": _key_file(node).stem})
+    return jwt.encode(claims(node), Ed25519PrivateKey.generate(), "EdDSA", headers={"kid": _key_file(node).stem})
 
 
 def unsigned(node: RunningNode) -> str:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from exchange.node.postgres import PostgresCluster
+from tests.integration.adapters.file_places import FilesOrigin, FilesTarget
 from tests.integration.adapters.places import CsvOrigin, Origin, SqlOrigin, SqlTarget, World
+from tests.integration.adapters.postgres_places import PostgresOrigin
 from tests.support.catalogue import Catalogue
 from tests.support.node import RunningNode
 
@@ -22,19 +23,35 @@ def world(catalogue: Catalogue, tmp_path: Path) -> World:
     return World(catalogue, owner, reader, code, catalogue.grant(owner, reader, code), tmp_path)
 
 
-@pytest.fixture(params=["csv", "sqlite", "postgres"])
+SLOWER = pytest.param("postgres-snapshot", marks=pytest.mark.long)
+
+
+@pytest.fixture(params=["csv", "files", "sqlite", "postgres", "mariadb", "postgres-capture", SLOWER])
 def origin(request: pytest.FixtureRequest, tmp_path: Path) -> Origin:
-    if request.param == "csv":
-        return CsvOrigin(tmp_path)
+    if request.param in {"csv", "files"}:
+        return CsvOrigin(tmp_path) if request.param == "csv" else FilesOrigin(tmp_path)
     if request.param == "sqlite":
         return SqlOrigin(f"sqlite:///{tmp_path}/source.db", tmp_path)
-    cluster: PostgresCluster = request.getfixturevalue("postgres")
-    return SqlOrigin(request.getfixturevalue("postgres_url"), tmp_path, cluster)
+    if request.param.startswith("postgres-"):
+        url, cluster = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres")
+        return PostgresOrigin(url, tmp_path, cluster, request.param.removeprefix("postgres-"))
+    return SqlOrigin(request.getfixturevalue(f"{request.param}_url"), tmp_path, request.getfixturevalue(request.param))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTarget:
+SERVERS = ["sqlite", "postgres", "mariadb"]
+
+
+def sql_place(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTarget:
     if request.param == "sqlite":
         return SqlTarget(f"sqlite:///{tmp_path}/target.db", tmp_path)
-    cluster: PostgresCluster = request.getfixturevalue("postgres")
-    return SqlTarget(request.getfixturevalue("postgres_url"), tmp_path, cluster)
+    return SqlTarget(request.getfixturevalue(f"{request.param}_url"), tmp_path, request.getfixturevalue(request.param))
+
+
+@pytest.fixture(params=[*SERVERS, "files"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTarget | FilesTarget:
+    return FilesTarget(tmp_path) if request.param == "files" else sql_place(request, tmp_path)
+
+
+@pytest.fixture(params=SERVERS)
+def sql_target(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTarget:
+    return sql_place(request, tmp_path)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import csv
 import os
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 
 from exchange.demo.runs import write_adapter_file
-from exchange.node.postgres import PostgresCluster
 from tests.support.catalogue import Catalogue, Office
 
 Person = tuple[str | None, str | None, str | None]  # name, born, amount: all as text
 People = Mapping[str, Person]
 
+# MariaDB has no text as key; its columns here are those that people have there, and the collation that it comes with
+PEOPLE_TABLE = (
+    "CREATE TABLE people (id text PRIMARY KEY, name text, born text, amount text)",
+    "CREATE TABLE people (id varchar(20) PRIMARY KEY, name text, born text, amount text) CHARSET utf8mb4 ENGINE InnoDB",
+)
 EXTRA = "phone"  # the item that a later version of the resource adds
 
 
@@ -35,10 +41,18 @@ class World:
     directory: Path
 
 
+class Server(Protocol):
+    """A database server that can go away and come back."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Place(ABC):
     """A source or a destination as the test sees it; ``cluster``: the server behind it that can be stopped."""
 
-    cluster: PostgresCluster | None = None
+    cluster: Server | None = None
 
     @abstractmethod
     def part(self) -> Mapping[str, Any]:
@@ -46,7 +60,9 @@ class Place(ABC):
 
 
 class Origin(Place):
-    """A source."""
+    """A source; ``follows``: after a first pass it shows changes only, so that nothing is found unchanged."""
+
+    follows = False
 
     @abstractmethod
     def put(self, people: People, phones: Mapping[str, str] | None = None) -> None:
@@ -74,14 +90,16 @@ class CsvOrigin(Origin):
 class SqlPlace(Place):
     """A table ``people``; ``engine`` is the test's own way in."""
 
-    def __init__(self, url: str, directory: Path, cluster: PostgresCluster | None = None) -> None:
+    def __init__(self, url: str, directory: Path, cluster: Server | None = None) -> None:
         known = make_url(url)
+        way_in = known.set(drivername="mysql+pymysql") if known.drivername == "mysql" else known
+        self._directory = directory
         # no connection outlives a stop of the server
-        self.engine: Engine = create_engine(known, poolclass=NullPool)
+        self.engine: Engine = create_engine(way_in, poolclass=NullPool)
         self.cluster = cluster
         self._keys: dict[str, Any] = {"kind": "sql", "table": "people"}
         if known.password is not None:
-            secret = directory / "database.secret"
+            secret = directory / f"{known.username}.secret"
             secret.write_text(str(known.password), encoding="utf-8")
             self._keys["password_file"] = str(secret)
             known = URL.create(known.drivername, known.username, None, known.host, known.port, known.database)
@@ -90,12 +108,35 @@ class SqlPlace(Place):
     def part(self) -> Mapping[str, Any]:
         return self._keys
 
+    def sibling(self, user: str, password: str) -> SqlPlace:
+        """The same table, by another login."""
+        url = self.engine.url.set(username=user, password=password)
+        return SqlPlace(url.render_as_string(hide_password=False), self._directory, self.cluster)
+
+
+@contextmanager
+def login_of_a_reader(place: SqlPlace) -> Iterator[SqlPlace]:
+    """A login that may only read ``people``, and no more than that."""
+    user, password = f"reader{secrets.token_hex(4)}", secrets.token_hex(12)
+    mysql = place.engine.dialect.name == "mysql"
+    make = f"CREATE USER {user} IDENTIFIED BY '{password}'" if mysql else f"CREATE USER {user} PASSWORD '{password}'"
+    with place.engine.begin() as connection:
+        connection.execute(text(make))
+        connection.execute(text(f"GRANT SELECT ON people TO {user}"))
+    try:
+        yield place.sibling(user, password)
+    finally:
+        with place.engine.begin() as connection:
+            if not mysql:
+                connection.execute(text(f"DROP OWNED BY {user}"))
+            connection.execute(text(f"DROP USER {user}"))
+
 
 class SqlOrigin(SqlPlace, Origin):
-    def __init__(self, url: str, directory: Path, cluster: PostgresCluster | None = None) -> None:
+    def __init__(self, url: str, directory: Path, cluster: Server | None = None) -> None:
         super().__init__(url, directory, cluster)
         with self.engine.begin() as connection:
-            connection.execute(text("CREATE TABLE people (id text PRIMARY KEY, name text, born text, amount text)"))
+            connection.execute(text(PEOPLE_TABLE[self.engine.dialect.name == "mysql"]))
 
     def put(self, people: People, phones: Mapping[str, str] | None = None) -> None:
         with self.engine.begin() as connection:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -17,12 +20,14 @@ from exchange.kafka import Broker
 from exchange.readback import read_back
 from exchange.receipts import Receipt, Side
 from exchange.registry_client import RegistryClient
+from tests.integration.adapters.file_places import FilesTarget
 from tests.integration.adapters.places import EXTRA, SqlTarget, World, write_file
 from tests.integration.adapters.runs import background, once, until_idle
 from tests.support.catalogue import PEOPLE, Office
 from tests.support.wait import wait_until
 
 COUNT = 30
+Target = SqlTarget | FilesTarget
 
 
 def person(number: int, **more: Value) -> dict[str, Value]:
@@ -48,7 +53,7 @@ def receipts(office: Office) -> dict[str, Receipt]:
     return {receipt.id: receipt for receipt in made}
 
 
-def test_rows_changes_and_deletes_land_and_the_receipts_agree(world: World, target: SqlTarget) -> None:
+def test_rows_changes_and_deletes_land_and_the_receipts_agree(world: World, target: Target) -> None:
     publish(world, *[person(n) for n in range(COUNT)])
     file = write_file(world, "sink", target)
     assert until_idle(file).landed == COUNT
@@ -68,41 +73,67 @@ def test_rows_changes_and_deletes_land_and_the_receipts_agree(world: World, targ
         assert connection.execute(text("SELECT count(*) FROM exchange_receipt")).scalar() == 0, "all were sent"
 
 
-def test_a_restart_lands_nothing_twice(world: World, target: SqlTarget) -> None:
+def test_a_restart_lands_nothing_twice(world: World, sql_target: SqlTarget) -> None:
     publish(world, *[person(n) for n in range(COUNT)])
-    file = write_file(world, "sink", target)
+    file = write_file(world, "sink", sql_target)
     until_idle(file)
-    with target.engine.begin() as connection:
+    with sql_target.engine.begin() as connection:
         connection.execute(text("UPDATE people SET name = 'local mark'"))
     assert until_idle(file).landed == 0
-    assert {row[0] for row in target.rows().values()} == {"local mark"}
+    assert {row[0] for row in sql_target.rows().values()} == {"local mark"}
 
 
-def test_many_changes_of_one_key_leave_the_last(world: World, target: SqlTarget) -> None:
+@pytest.mark.long
+def test_killed_between_the_commit_and_the_next_step_each_landing_stands_once(world: World, target: Target) -> None:
+    publish(world, *[person(n) for n in range(COUNT)])
+    file = write_file(world, "sink", target, limits={"batch_rows": 10})
+    for lives in range(1, 3):
+        killed = subprocess.run([sys.executable, "-m", "tests.support.dies_after_commit", str(file)], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert len(target.rows()) == 10 * lives, "each life commits one landing, and the next one starts behind it"
+    assert until_idle(file).landed == COUNT - 20
+    assert len(target.rows()) == COUNT
+    made = receipts(world.reader).values()
+    assert sum(receipt.count for receipt in made) == COUNT, "the receipts of the killed are sent by the one that lived"
+
+
+def test_a_later_process_of_the_name_takes_over_at_once(world: World, target: Target) -> None:
+    publish(world, person(1))
+    with background(write_file(world, "sink", target)) as first:
+        wait_until(lambda: first.summary.landed == 1, 30, "a first landing")
+        with background(write_file(world, "sink", target)) as second:
+            wait_until(first.ended, 30, "the end of the first")
+            publish(world, person(2))
+            wait_until(lambda: second.summary.landed == 1, 30, "a landing of the second")
+    assert isinstance(first.error, Fenced)
+    assert second.error is None
+
+
+def test_many_changes_of_one_key_leave_the_last(world: World, target: Target) -> None:
     for number in range(3):
         publish(world, person(1, amount=Decimal(number)), person(2), deleted=("k2",) if number == 2 else ())
     until_idle(write_file(world, "sink", target))
     assert {key: Decimal(str(row[2])) for key, row in target.rows().items()} == {"k1": 2}
 
 
-def test_a_large_backlog_lands(world: World, target: SqlTarget) -> None:
+def test_a_large_backlog_lands(world: World, target: Target) -> None:
     publish(world, *[person(n) for n in range(12_000)])
     assert until_idle(write_file(world, "sink", target, limits={"batch_rows": 5000})).landed == 12_000
     assert len(target.rows()) == 12_000
 
 
-def test_a_lost_table_is_landed_again_from_the_start(world: World, target: SqlTarget) -> None:
+def test_a_lost_table_is_landed_again_from_the_start(world: World, sql_target: SqlTarget) -> None:
     publish(world, *[person(n) for n in range(COUNT)])
-    file = write_file(world, "sink", target)
+    file = write_file(world, "sink", sql_target)
     until_idle(file)
-    with target.engine.begin() as connection:
+    with sql_target.engine.begin() as connection:
         connection.execute(text("DROP TABLE people"))
     assert until_idle(file).landed == COUNT
-    assert len(target.rows()) == COUNT
+    assert len(sql_target.rows()) == COUNT
     assert len({r.landing for r in receipts(world.reader).values()}) == 2
 
 
-def test_a_second_destination_process_is_fenced(world: World, target: SqlTarget) -> None:
+def test_a_second_destination_process_is_fenced(world: World, target: Target) -> None:
     publish(world, person(1))
     with background(write_file(world, "sink", target)) as engine:
         wait_until(lambda: engine.summary.landed == 1, 30, "a first landing")
@@ -114,7 +145,7 @@ def test_a_second_destination_process_is_fenced(world: World, target: SqlTarget)
     assert set(target.rows()) == {"k1"}, "nothing was written"
 
 
-def test_a_grant_is_waited_for_and_a_revocation_stops(world: World, target: SqlTarget) -> None:
+def test_a_grant_is_waited_for_and_a_revocation_stops(world: World, target: Target) -> None:
     reader = world.catalogue.office("late", "440604")
     late = World(world.catalogue, world.owner, reader, world.code, 0, world.directory)
     publish(world, person(1))
@@ -133,7 +164,7 @@ def test_a_grant_is_waited_for_and_a_revocation_stops(world: World, target: SqlT
     assert set(target.rows()) == {"k1"}, "nothing that was published after the revocation"
 
 
-def test_a_database_that_goes_away_is_waited_for(world: World, target: SqlTarget) -> None:
+def test_a_database_that_goes_away_is_waited_for(world: World, target: Target) -> None:
     if target.cluster is None:
         pytest.skip("a file does not go away")
     publish(world, person(1))
@@ -150,7 +181,7 @@ def test_a_database_that_goes_away_is_waited_for(world: World, target: SqlTarget
     assert set(target.rows()) == {"k1", "k2"}
 
 
-def test_an_added_item_becomes_a_column_while_the_adapter_runs(world: World, target: SqlTarget) -> None:
+def test_an_added_item_becomes_a_column_while_the_adapter_runs(world: World, target: Target) -> None:
     publish(world, person(1))
     with background(write_file(world, "sink", target)) as engine:
         wait_until(lambda: engine.summary.landed == 1, 30, "a first landing")
@@ -176,10 +207,10 @@ def test_an_added_item_becomes_a_column_while_the_adapter_runs(world: World, tar
     ],
 )
 def test_a_table_of_the_departments_own_is_not_altered_but_named(
-    world: World, target: SqlTarget, table: str, words: str
+    world: World, sql_target: SqlTarget, table: str, words: str
 ) -> None:
-    with target.engine.begin() as connection:
+    with sql_target.engine.begin() as connection:
         connection.execute(text(table))
     with pytest.raises(SinkProblem) as caught:
-        once(write_file(world, "sink", target))
+        once(write_file(world, "sink", sql_target))
     assert words in caught.value.message("en")

@@ -17,6 +17,7 @@ from exchange.items import Item, ItemType
 from exchange.kafka import Broker
 from exchange.readback import read_back
 from exchange.registry_client import RegistryClient
+from tests.integration.adapters.file_places import FilesOrigin
 from tests.integration.adapters.places import EXTRA, CsvOrigin, Origin, World, people, write_file
 from tests.integration.adapters.runs import background, once, topic_rows
 from tests.support.catalogue import PEOPLE
@@ -35,12 +36,12 @@ def test_changes_and_deletes_follow_and_a_restart_repeats_nothing(world: World, 
     origin.put(first)
     assert once(file).published == 30
     again = once(file)
-    assert (again.published, again.unchanged, again.deleted) == (0, 30, 0)
+    assert (again.published, again.unchanged, again.deleted) == (0, 0 if origin.follows else 30, 0)
     changed = {**people(35), "k000003": ("改名", None, "7.5")}
     del changed["k000001"]
     origin.put(changed)
     summary = once(file)
-    assert (summary.published, summary.deleted, summary.unchanged) == (6, 1, 28)
+    assert (summary.published, summary.deleted, summary.unchanged) == (6, 1, 0 if origin.follows else 28)
     rows = topic_rows(world, 37, "look")
     assert rows["k000001"] is None
     assert rows["k000003"] == ("k000003", "改名", None, Decimal("7.50"))
@@ -68,7 +69,7 @@ def test_a_bad_record_is_kept_twice_and_its_row_is_not_gone(world: World, origin
     first, second = [json.loads(line) for line in lines]
     assert (first["column"], first["rule"], first["reason"]["zh"]) == ("name", "required", "必填项为空")
     assert (second["column"], second["rule"]) == ("born", "type_D")
-    assert (first["line"], second["line"]) == ((6, 31) if isinstance(origin, CsvOrigin) else (None, None))
+    assert (first["line"], second["line"]) == ((6, 31) if isinstance(origin, CsvOrigin | FilesOrigin) else (None, None))
     assert dead_letters(world) == lines
     assert topic_rows(world, 31, "look")["k000004"] is not None
 
@@ -92,6 +93,8 @@ def test_too_many_rejects_stop_the_run_and_keep_what_was_sent(world: World, orig
 
 
 def test_an_emptied_source_does_not_wipe_the_resource(world: World, origin: Origin) -> None:
+    if origin.follows:
+        pytest.skip("the database itself said of each row that it was deleted")
     file = write_file(world, "source", origin)
     origin.put(people(40))
     once(file)
@@ -122,9 +125,10 @@ def test_a_database_that_goes_away_is_waited_for(world: World, origin: Origin) -
         wait_until(lambda: engine.summary.published == 30, 30, "a first pass")
         origin.cluster.stop()
         try:
-            wait_until(lambda: engine.summary.waits >= 2, 30, "a wait")
+            wait_until(lambda: engine.summary.waits >= 2 or engine.ended(), 60, "a wait")
         finally:
             origin.cluster.start()
+        assert not engine.ended(), str(engine.error)
         origin.put(people(31))
         wait_until(lambda: engine.summary.published == 31, 40, "the row after the outage")
     assert engine.error is None
@@ -135,8 +139,7 @@ def test_a_second_process_takes_over_and_the_first_stops(world: World, tmp_path:
     origin.put(people(3))
     file = write_file(world, "source", origin)
     with background(file) as engine:
-        wait_until(lambda: engine.summary.published == 3, 30, "a first pass")
-        origin.put(people(3))
+        wait_until(lambda: engine.summary.passes == 1, 30, "a first pass, to its end")
         once(file)
         origin.put(people(4))
         wait_until(engine.ended, 30, "the fenced engine's end")

@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from registry.access import assertions
 from registry.settings import AccountsGroup
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import PASSWORD, Office, World, new_uscc, world
 
 NEW = "another horse battery"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     accounts = AccountsGroup(lock_after=3, lock_minutes=15, password_days=30, password_history=3)

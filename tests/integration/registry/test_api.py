@@ -13,10 +13,11 @@ import pytest
 
 from exchange.contract import Contract
 from exchange.items import Item, ItemType
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import ITEMS, PASSWORD, World, good, world
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with world(tmp_path, url) as made:

@@ -12,6 +12,7 @@ import pytest
 
 from exchange.items import Item, ItemType
 from registry.catalogue.freshness import data_came
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import ITEMS, Office, World, good, world
 
 PEOPLE = (
@@ -23,7 +24,7 @@ PEOPLE = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with world(tmp_path, url) as made:
@@ -89,6 +90,27 @@ def test_what_an_entry_owes_is_named(tmp_path: Path) -> None:
             answer = owner.admin.call("POST", "resources", body(owner, **wrong))
             assert status(answer) == (422, "invalid"), wrong
             assert field in answer.json()["message"]
+
+
+def test_a_draft_goes_without_a_trace_but_the_audits(here: World) -> None:
+    owner, other = here.office(), here.office()
+    name = owner.admin.post("resources", body(owner))["resource"]
+    good(owner.admin.call("PATCH", f"resources/{name}", {"items": [item.as_json() for item in PEOPLE[:3]]}))
+    assert other.admin.call("DELETE", f"resources/{name}").status_code == 404, "a draft is its own"
+    owner.admin.post(f"resources/{name}/submit")
+    assert status(owner.admin.call("DELETE", f"resources/{name}")) == (409, "wrong_state"), "it is being decided on"
+    owner.admin.post(f"resources/{name}/return", {"reason": "重复"})
+    assert owner.admin.call("DELETE", f"resources/{name}").status_code == 204
+    assert status(owner.admin.call("GET", f"resources/{name}")) == (404, "not_found")
+    assert names(here, owner.admin, q="常住人口") == []
+    assert owner.admin.post("resources", body(other, source_system=owner.client_id))["resource"] == name, "free again"
+    told = [entry["action"] for entry in here.auditor.get("audit/entries", target=f"resource/{name}")["items"]]
+    assert told.count("resource.remove") == 1
+
+    owner.admin.post(f"resources/{name}/publish")
+    assert status(owner.admin.call("DELETE", f"resources/{name}")) == (409, "wrong_state")
+    owner.admin.post(f"resources/{name}/withdraw")
+    assert status(owner.admin.call("DELETE", f"resources/{name}")) == (409, "wrong_state"), "it was published"
 
 
 def test_a_resource_lives_through_all_its_states(here: World) -> None:

@@ -16,6 +16,7 @@ from registry.clock import utc_now
 from registry.database import Database
 from registry.migrate import migrate
 from registry.organisation.domain import Role
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import new_uscc
 
 AT = "2026-01-01 00:00:00"
@@ -64,7 +65,7 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", BOTH_DATABASES)
 def test_what_was_registered_before_is_found(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path}/r.db"
     database = Database(url)

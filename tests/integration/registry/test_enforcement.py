@@ -166,7 +166,7 @@ class Interrupted(Broker):
         super().add(acls)
 
 
-@pytest.mark.parametrize("decision", ["revoked", "approved"])
+@pytest.mark.parametrize("decision", ["revoked", pytest.param("approved", marks=pytest.mark.long)])
 def test_a_decision_of_another_process_during_a_comparison_wins(
     broker: LoneBroker, tmp_path: Path, hand: Broker, decision: str
 ) -> None:
@@ -200,6 +200,7 @@ def test_a_decision_of_another_process_during_a_comparison_wins(
         assert (acl in hand.acls(EVERYTHING)) == (decision == "approved")
 
 
+@pytest.mark.long
 def test_a_decision_while_the_broker_is_away_is_done_when_it_is_back(
     broker: LoneBroker, tmp_path: Path, hand: Broker
 ) -> None:

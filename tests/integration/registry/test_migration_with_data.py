@@ -16,6 +16,7 @@ from registry.migrate import migrate
 from registry.organisation.models import Department, System, User
 from registry.settings import DatabaseGroup
 from registry.sharing.models import Grant, Request
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import ITEMS, PASSWORD, new_uscc, world
 
 NOW = datetime.now(UTC)
@@ -23,7 +24,7 @@ SLUG = "307440000-000001"
 TOPIC = f"440000.{SLUG}"
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", BOTH_DATABASES)
 def test_what_was_there_goes_on(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path}/registry.db"
     database = Database(url)

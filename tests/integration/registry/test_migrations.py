@@ -12,9 +12,10 @@ from alembic.migration import MigrationContext
 from registry.database import Database
 from registry.migrate import migrate
 from registry.models import metadata
+from tests.support.databases import BOTH_DATABASES
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", BOTH_DATABASES)
 def test_migrations_equal_the_models(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path}/r.db"
     databases = [Database(url) for _ in range(3)]

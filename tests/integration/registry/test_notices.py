@@ -19,6 +19,7 @@ from registry.errors import Invalid
 from registry.notices.domain import backoff, check_url, networks, signature
 from registry.settings import NoticesGroup
 from tests.integration.registry.conftest import LoneBroker
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import Office, World, world
 from tests.support.wait import wait_until
 
@@ -69,7 +70,7 @@ def receiver() -> Iterator[Receiver]:
     made.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with world(tmp_path, url, notices=LOOPBACK) as made:
@@ -208,6 +209,7 @@ def test_notices_are_on_a_topic_that_only_their_system_reads(broker: LoneBroker,
             _read(broker, other.client_id, notices_topic(city.client_id), 1)
 
 
+@pytest.mark.long
 def test_notices_wait_for_a_broker_that_is_away(broker: LoneBroker, tmp_path: Path) -> None:
     with broker.world(tmp_path, timeout_s=2) as here:
         assert here.runtime.enforcer.reconcile()

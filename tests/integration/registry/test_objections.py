@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from registry.receipts.models import ReceiptRow
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import Office, Person, World, world
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with world(tmp_path, url) as made:

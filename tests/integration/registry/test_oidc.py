@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -19,6 +20,8 @@ from tests.support.oidc_provider import CLIENT, Provider, provider
 from tests.support.registry_world import PASSWORD, World, world
 
 CALLBACK = "http://testserver/oauth2/oidc/callback"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # and its challenge: RFC 7636, appendix B
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,56 @@ def test_what_the_provider_says_is_checked(tmp_path: Path, elsewhere: Provider) 
         assert come_back(here, back) == REFUSED, "too late"
         assert come_back(here, f"{CALLBACK}?error=access_denied&state=x") == (400, "access_denied")
         assert come_back(here, CALLBACK) == (400, "access_denied")
+
+
+def terminal(here: World, elsewhere: Provider, subject: str = "s-1") -> dict[str, list[str]]:
+    """A sign-in that a program waits for on port 50000; return what the browser takes there."""
+    here.http.cookies.clear()
+    there = here.http.get(f"/oauth2/oidc/login?port=50000&challenge={CHALLENGE}", follow_redirects=False)
+    back = here.http.get(elsewhere.sign_in(there.headers["location"], subject), follow_redirects=False)
+    assert back.status_code == 303
+    address = urlsplit(back.headers["location"])
+    assert (address.scheme, address.netloc, address.path) == ("http", "127.0.0.1:50000", "/")
+    return parse_qs(address.query)
+
+
+def redeem(here: World, **form: str) -> tuple[int, dict[str, Any]]:
+    answer = here.http.post("/oauth2/token", data=form)
+    return answer.status_code, answer.json()
+
+
+def test_a_terminal_gets_what_only_it_can_redeem(tmp_path: Path, elsewhere: Provider) -> None:
+    with joined(tmp_path, elsewhere) as here:
+        code = terminal(here, elsewhere)["code"][0]
+        asked = {"grant_type": "authorization_code", "code": code}
+        assert redeem(here, **asked, code_verifier="another")[1]["error"] == "invalid_grant"
+        assert redeem(here, **asked)[1]["error"] == "invalid_request"
+        status, told = redeem(here, **asked, code_verifier=VERIFIER)
+        assert status == 200, told
+        session = told["refresh_token"]
+        for stolen in (code, session):
+            me = here.http.get("/api/v1/me", headers={"Authorization": f"Bearer {stolen}"})
+            assert me.status_code == 401, "neither is a token"
+        renewed = redeem(here, grant_type="refresh_token", refresh_token=session)[1]["access_token"]
+        me = here.http.get("/api/v1/me", headers={"Authorization": f"Bearer {renewed}"})
+        assert (me.json()["name"], me.json()["role"]) == ("wei", "auditor")
+        assert redeem(here, grant_type="refresh_token", refresh_token=code)[1]["error"] == "invalid_grant"
+
+        assert terminal(here, elsewhere, "stranger") == {"error": ["invalid_grant"]}, "the terminal is told"
+        old = terminal(here, elsewhere)["code"][0]
+        here.clock.ahead = timedelta(seconds=61)
+        late = redeem(here, grant_type="authorization_code", code=old, code_verifier=VERIFIER)
+        assert late[1]["error"] == "invalid_grant"
+        here.security.post("users/wei/deactivate")
+        ended = redeem(here, grant_type="refresh_token", refresh_token=session)
+        assert ended[1]["error"] == "invalid_grant", "switched off"
+
+
+def test_a_browser_is_sent_to_this_machine_only(tmp_path: Path, elsewhere: Provider) -> None:
+    with joined(tmp_path, elsewhere) as here:
+        for query in ("port=80", "port=50000", f"challenge={CHALLENGE}", f"port=evil.example&challenge={CHALLENGE}"):
+            answer = here.http.get(f"/oauth2/oidc/login?{query}", follow_redirects=False)
+            assert answer.status_code in {400, 422}, query
 
 
 def test_an_email_counts_when_it_is_verified(tmp_path: Path, elsewhere: Provider) -> None:

@@ -16,10 +16,11 @@ from registry.enforcement import snapshot
 from registry.enforcement.acls import Acl, Scope, desired_acls
 from registry.organisation.models import Department, User
 from registry.organisation.reform import STAY, _others
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import Office, World, new_uscc, world
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with world(tmp_path, url) as made:

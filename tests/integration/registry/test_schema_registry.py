@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from exchange.node.postgres import PostgresCluster
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import World, world
 from tests.support.schema_registry import MEDIA_TYPE, Schemas, record
 
@@ -20,7 +21,7 @@ BREAKING = record("id", "must")
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory: Path = tmp_path_factory.mktemp(request.param)
     if request.param == "sqlite":

@@ -14,6 +14,7 @@ from registry.clock import utc_now
 from registry.database import Database, UtcDateTime
 from registry.migrate import migrate
 from registry.schema_registry import store
+from tests.support.databases import BOTH_DATABASES
 
 FIRST: dict[str, Any] = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "string"}]}
 SECOND = {**FIRST, "fields": [*FIRST["fields"], {"name": "b", "type": ["null", "string"], "default": None}]}
@@ -23,7 +24,7 @@ INSERT = insert(table("schemas", *(column(name) for name in COLUMNS[:-1]), colum
 ROWS = [(3, "t-value", 1, FIRST), (5, "t-value", 2, SECOND), (9, "u-value", 1, FIRST)]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", BOTH_DATABASES)
 def test_schemas_of_the_first_version_go_on(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path}/r.db"
     database = Database(url)

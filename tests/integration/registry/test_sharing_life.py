@@ -11,12 +11,13 @@ import pytest
 
 from registry.settings import SharingGroup
 from registry.workdays import CHINA
+from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import Office, Person, World, world
 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH_DATABASES)
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with world(tmp_path, url, sharing=SharingGroup(review=True)) as made:

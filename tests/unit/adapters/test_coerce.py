@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.coerce import coerce, key_of
+from adapters.coerce import LARGEST_ROW, as_text, coerce, key_of, size_checker
 from exchange.errors import BadRecord
 from exchange.items import Item, ItemType, Value
+from exchange.values import check_row
 
 CHINA = ZoneInfo("Asia/Shanghai")
 
@@ -67,3 +68,45 @@ def test_a_key_is_readable_when_other_values_are_not() -> None:
     assert key_of(items, ("a", None)) == b"a"
     assert key_of(items, (None, None)) is None
     assert key_of(items, ("too long", None)) is None
+
+
+@pytest.mark.parametrize("found", ["123456789012345678901234567890123456.78", "-0.01", "1" + "0" * 35])
+def test_a_decimal_of_38_digits_keeps_each_of_them(found: str) -> None:
+    target = item(ItemType.NUMBER, length=38, scale=2)
+    made = coerce(target, Decimal(found), CHINA)
+    check_row([target], (made,))
+    assert made == Decimal(found)
+
+
+@pytest.mark.parametrize("found", ["1.001", "1." + "0" * 40 + "1", "1" + "0" * 36, "0." + "0" * 300 + "1", "1e37"])
+def test_a_decimal_beyond_its_precision_is_rejected_whatever_its_length(found: str) -> None:
+    target = item(ItemType.NUMBER, length=38, scale=2)
+    with pytest.raises(BadRecord):
+        check_row([target], (coerce(target, Decimal(found), CHINA),))
+
+
+def test_the_size_of_a_row_counts_bytes() -> None:
+    check = size_checker([item(ItemType.MEMO), item(ItemType.BINARY), item(ItemType.DATE)])
+    assert check is not None
+    check(("x" * (LARGEST_ROW - 1000), None, None))
+    check((None, None, None))
+    for row in (
+        ("数" * (LARGEST_ROW // 3), None, None),
+        ("x" * LARGEST_ROW, b"", None),
+        ("x", b"x" * LARGEST_ROW, None),
+    ):
+        with pytest.raises(BadRecord, match="bytes"):
+            check(row)
+
+
+def test_rows_that_cannot_be_large_are_not_measured() -> None:
+    assert size_checker([item(ItemType.TEXT, length=1000), item(ItemType.NUMBER, length=38)]) is None
+    assert size_checker([item(ItemType.TEXT, length=LARGEST_ROW)]) is not None
+
+
+def test_a_huge_record_is_kept_by_its_beginnings() -> None:
+    items = (Item("id", "编号", ItemType.TEXT, length=5), item(ItemType.MEMO), Item("g", "通用", ItemType.BINARY))
+    kept = as_text(items, ("a", "数" * 300_000, b"x" * 2000))
+    assert len(kept) < 5000
+    assert "(300000)" in kept
+    assert as_text(items[:2], ("a", "数" * 3000)).count("数") == 3000, "one that is not huge is kept whole"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from exchange.avro import record_schema
 from exchange.codec import BadWire, RecordCodec
+from exchange.column_encoder import make_row_encoder
 from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import long, make_encoder, small
 from exchange.items import Item, ItemType, KeyCodec, Row
@@ -123,6 +124,7 @@ def test_the_generated_encoder_writes_what_fastavro_writes(row: Row) -> None:
     out = BytesIO()
     schemaless_writer(out, parse_schema(SCHEMA), dict(zip([item.name for item in ITEMS], row, strict=True)))
     assert make_encoder(SCHEMA)(row) == out.getvalue()
+    assert make_row_encoder(SCHEMA)([row, row]) == [out.getvalue()] * 2
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

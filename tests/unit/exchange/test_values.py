@@ -1,9 +1,13 @@
 """What each item type reads, and what it refuses."""
 
+from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum.cn import ric
 
 from exchange.errors import BadRecord
 from exchange.items import Check, Item, ItemType, problems
@@ -88,6 +92,19 @@ def test_refuses_values(it: Item, value: object, rule: str) -> None:
 @pytest.mark.parametrize("number", ["44010018991231001X", "440604190101010014", "441900189901010024"])
 def test_synthetic_citizen_ids_pass(number: str) -> None:
     check_row([item("C", length=18, check=Check.CITIZEN_ID)], (number,))
+
+
+@given(
+    st.from_regex(r"[0-9]{6}(18|19|20)[0-9]{2}(0[0-9]|1[0-3])[0-3][0-9]{4}", fullmatch=True),
+    st.sampled_from("0123456789Xx"),
+)
+def test_citizen_ids_are_judged_as_stdnum_judges_them(digits: str, last: str) -> None:
+    with suppress(ValueError):
+        date(int(digits[6:10]), int(digits[10:12]), int(digits[12:14]))
+        for number in (digits + last, digits + ric.calc_check_digit(digits + "0")):
+            right = number[-1] == ric.calc_check_digit(number)
+            with nullcontext() if right else pytest.raises(BadRecord):
+                check_row([item("C", length=18, check=Check.CITIZEN_ID)], (number,))
 
 
 @pytest.mark.parametrize("code", ["91440000MA00DEM14G", "114401000000000199", "52440604MJ00DEM25Y"])

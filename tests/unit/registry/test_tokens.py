@@ -11,10 +11,11 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from registry.access.keys import CLOCK_SKEW_S, Keyring, live_kids, signing_kid
+from registry.access.keys import CLOCK_SKEW_S, Keyring, algorithm, live_kids, signing_kid
 from registry.access.tokens import BROKER_AUDIENCE, REGISTRY_AUDIENCE, Tokens
 from registry.errors import Unauthenticated
 
@@ -57,7 +58,7 @@ def claims(clock: At, **changed: Any) -> dict[str, Any]:
 
 def signed(keyring: Keyring, body: dict[str, Any], **header: Any) -> str:
     kid, key = keyring.signing()
-    return jwt.encode(body, key, "RS256", headers={"kid": kid, **header})
+    return jwt.encode(body, key, algorithm(key), headers={"kid": kid, **header})
 
 
 def test_its_own_token_is_accepted(tokens: Tokens, keyring: Keyring, clock: At) -> None:
@@ -94,6 +95,28 @@ def test_expiry_is_by_the_second(tokens: Tokens, clock: At) -> None:
         tokens.subject(token)
 
 
+def test_an_rsa_key_of_an_older_registry_signs_until_the_rotation(
+    tokens: Tokens, keyring: Keyring, clock: At, tmp_path: Path
+) -> None:
+    first, _key = keyring.signing()
+    older = generate_private_key(public_exponent=65537, key_size=2048)
+    pem = older.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "keys" / f"{first}.pem").write_bytes(pem)
+    again = Keyring(tmp_path / "keys", jwks_file=None, token_ttl_s=TTL_S, delay_s=10, clock=clock)
+    aged = Tokens(again, issuer=ISSUER, ttl_s=TTL_S, clock=clock)
+    token = aged.issue("abc", [REGISTRY_AUDIENCE]).text
+    assert jwt.get_unverified_header(token)["alg"] == "RS256"
+    assert aged.subject(token) == "abc"
+    for wrong in ("PS256", "RS512"):
+        with pytest.raises(Unauthenticated):
+            aged.subject(jwt.encode(claims(clock), older, wrong, headers={"kid": first}))
+    again.rotate()
+    assert {key["alg"] for key in again.jwks()["keys"]} == {"RS256", "EdDSA"}
+    clock.now += timedelta(seconds=11)
+    assert jwt.get_unverified_header(aged.issue("abc", [REGISTRY_AUDIENCE]).text)["alg"] == "EdDSA"
+    assert aged.subject(token) == "abc", "what the old key signed is good until it expires"
+
+
 def test_forgeries_are_refused(tokens: Tokens, keyring: Keyring, clock: At) -> None:
     kid, key = keyring.signing()
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -102,12 +125,11 @@ def test_forgeries_are_refused(tokens: Tokens, keyring: Keyring, clock: At) -> N
     forged = {
         "none": jwt.encode(body, "", "none", headers={"kid": kid}),
         "HS256 with the public key": hs256(public, body, kid),
-        "PS256": jwt.encode(body, key, "PS256", headers={"kid": kid}),
-        "RS512": jwt.encode(body, key, "RS512", headers={"kid": kid}),
-        "a stranger's key": jwt.encode(body, stranger, "RS256", headers={"kid": kid}),
-        "no kid": jwt.encode(body, key, "RS256"),
-        "unknown kid": jwt.encode(body, key, "RS256", headers={"kid": "0-0"}),
-        "path as kid": jwt.encode(body, key, "RS256", headers={"kid": "../keys/" + kid}),
+        "a stranger's key": jwt.encode(body, Ed25519PrivateKey.generate(), "EdDSA", headers={"kid": kid}),
+        "a stranger's key of another kind": jwt.encode(body, stranger, "RS256", headers={"kid": kid}),
+        "no kid": jwt.encode(body, key, "EdDSA"),
+        "unknown kid": jwt.encode(body, key, "EdDSA", headers={"kid": "0-0"}),
+        "path as kid": jwt.encode(body, key, "EdDSA", headers={"kid": "../keys/" + kid}),
         "text": "not.a.token",
         "empty": "",
     }
@@ -151,7 +173,7 @@ def test_a_rotated_key_is_published_first_and_the_old_one_last(
 
 def published(directory: Path) -> set[str]:
     keys = json.loads((directory / "jwks.json").read_text())["keys"]
-    assert all(set(key) == {"kty", "kid", "alg", "use", "n", "e"} for key in keys), "nothing private"
+    assert all(set(key) == {"kty", "kid", "alg", "use", "crv", "x"} for key in keys), "nothing private"
     return {key["kid"] for key in keys}
 
 

@@ -1,0 +1,88 @@
+"""What the registry's database knows, as the values of gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from registry.audit.models import AuditEntry, AuditHead
+from registry.catalogue.domain import OLDEST, Lifecycle, UpdateCycle
+from registry.catalogue.models import Resource
+from registry.objections import domain as objections
+from registry.objections.models import Objection
+from registry.organisation.models import Department
+from registry.running.service import count_by_state
+from registry.schema_registry.models import SubjectVersion
+from registry.sharing import domain as sharing
+from registry.sharing.models import Grant, Request
+
+Values = list[tuple[Mapping[str, str], float]]
+
+
+def gauges(session: Session, now: datetime, silent_s: float) -> Iterator[tuple[str, Values]]:
+    """Yield each gauge with all its values."""
+    grants = dict(session.execute(select(Grant.state, func.count()).group_by(Grant.state)).all())
+    requests = dict(session.execute(select(Request.state, func.count()).group_by(Request.state)).all())
+    yield "exchange_grants", [({"state": s.value}, grants.get(s.value, 0)) for s in sharing.GrantState]
+    yield "exchange_requests", [({"state": s.value}, requests.get(s.value, 0)) for s in sharing.RequestState]
+    yield "exchange_requests_overdue", _requests_overdue(session, now)
+    yield "exchange_objections_overdue", _objections_overdue(session, now)
+    adapters = count_by_state(session, now, silent_s)
+    yield "exchange_adapters", [({"state": state.value}, count) for state, count in adapters.items()]
+    yield from _resources(session)
+
+
+def singles(session: Session) -> Iterator[tuple[str, float]]:
+    """Yield each gauge without labels that has a value."""
+    yield "exchange_subjects", session.scalar(select(func.count(func.distinct(SubjectVersion.subject)))) or 0
+    yield "exchange_audit_entries", session.scalar(select(func.max(AuditEntry.number))) or 0
+    signed = session.scalar(select(AuditHead.at).order_by(AuditHead.number.desc()).limit(1))
+    if signed is not None:
+        yield "exchange_audit_head_timestamp_seconds", signed.timestamp()
+
+
+def _requests_overdue(session: Session, now: datetime) -> Values:
+    late = select(Request.state, func.count()).where(Request.due_at < now).group_by(Request.state)
+    counts = dict(session.execute(late).all())
+    return [({"state": state.value}, counts.get(state.value, 0)) for state in sorted(sharing.OPEN)]
+
+
+def _objections_overdue(session: Session, now: datetime) -> Values:
+    late = select(Objection.state, func.count()).where(Objection.due_at < now).group_by(Objection.state)
+    counts = dict(session.execute(late).all())
+    return [({"state": state.value}, counts.get(state.value, 0)) for state in sorted(objections.OPEN)]
+
+
+def _resources(session: Session) -> Iterator[tuple[str, Values]]:
+    """Only what is published: a draft owes no data."""
+    rows = session.execute(
+        select(
+            Resource.slug,
+            Resource.name,
+            Resource.update_cycle,
+            Resource.last_data_at,
+            Department.name,
+            Department.division,
+        )
+        .join(Department, Department.id == Resource.department_id)
+        .where(Resource.lifecycle == Lifecycle.PUBLISHED.value)
+    ).all()
+    yield (
+        "exchange_resource_info",
+        [
+            ({"resource": slug, "title": title, "department": department, "division": division}, 1)
+            for slug, title, _, _, department, division in rows
+        ],
+    )
+    yield (
+        "exchange_resource_data_timestamp_seconds",
+        [({"resource": slug}, at.timestamp()) for slug, _, _, at, _, _ in rows if at is not None],
+    )
+    promised = [(slug, OLDEST.get(UpdateCycle(cycle))) for slug, _, cycle, _, _, _ in rows]
+    yield (
+        "exchange_resource_cycle_seconds",
+        [({"resource": slug}, oldest.total_seconds()) for slug, oldest in promised if oldest is not None],
+    )

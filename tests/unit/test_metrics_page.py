@@ -1,0 +1,44 @@
+"""docs/metrics.md says what the code counts, no more and no less."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from exchange.metric_names import DECLARED
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"^\| `(exchange_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+
+
+def test_the_page_and_the_code_say_the_same() -> None:
+    rows = ROW.findall((ROOT / "docs/metrics.md").read_text(encoding="utf-8"))
+    page = {name: (kind, labels, en, zh) for name, kind, labels, en, zh in rows}
+    assert len(page) == len(rows), "a metric stands there twice"
+    assert page == {name: (m.kind, ", ".join(m.labels) or "–", m.help.en, m.help.zh) for name, m in DECLARED.items()}
+
+
+def test_each_metric_is_counted_somewhere_and_none_is_unknown() -> None:
+    used: set[str] = set()
+    for top in ("exchange", "adapters", "registry"):
+        for path in (ROOT / top).rglob("*.py"):
+            if path.name == "metric_names.py":
+                continue
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            used |= {
+                node.value
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and re.fullmatch(r"exchange_\w+_?\w*", node.value)
+                and node.value in DECLARED
+            }
+    assert used == set(DECLARED)
+
+
+def test_names_end_with_their_unit() -> None:
+    for name, metric in DECLARED.items():
+        assert name.endswith("_total") == (metric.kind == "counter"), name
+        assert metric.kind != "histogram" or name.endswith("_seconds"), name
+        assert metric.help.en != metric.help.zh, name
