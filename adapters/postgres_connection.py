@@ -92,6 +92,19 @@ class Wire:
                 break  # the server said that it has no more, and waits for us
         return b""
 
+    def take(self, into: list[memoryview | bytes], pieces: int, size: int) -> int:
+        """Append CopyData that have come, at most so many, until they have about ``size`` bytes; return their bytes."""
+        get, append, taken = self._pg.get_copy_data, into.append, 0
+        for _ in range(pieces):
+            length, data = get(1)
+            if length <= 0:  # nothing yet, or the end: ``piece`` tells which
+                break
+            append(data)
+            taken += length
+            if taken >= size:
+                break
+        return taken
+
     def put(self, data: bytes) -> None:
         """Send one CopyData. Errors: psycopg.Error."""
         self._pg.put_copy_data(data)
