@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+
 from adapters.engine import Run
 from adapters.summary import Summary
+
+MOST_NEW_OBJECTS = 200_000  # between two looks for cycles; a batch has tens of thousands, none of them in a cycle
+MOST_LOOKS = (50, 1000)
+
+
+def tune_process() -> None:
+    """Have this process look for cyclic garbage rarely: measured, it took a third of a landing's CPU."""
+    gc.freeze()
+    gc.set_threshold(MOST_NEW_OBJECTS, *MOST_LOOKS)
 
 
 def run_adapter(run: Run) -> Summary:

@@ -83,6 +83,7 @@ class Subscriber:
                 auto_offset_reset="earliest",
                 fetch_wait_max_ms=100,
                 queued_max_messages_kbytes=32_768,
+                fetch_queue_backoff_ms=20,  # a full queue is asked again soon: the second by default lets it run dry
                 topic_metadata_refresh_interval_ms=5_000,  # a grant given meanwhile is noticed
                 **sole,
             )

@@ -49,12 +49,13 @@ def run(
     from adapters.announcer import Announcer  # noqa: PLC0415
     from adapters.config import read_adapter  # noqa: PLC0415
     from adapters.engine import Run, RunOptions, stopped_by_signals  # noqa: PLC0415
-    from adapters.launch import run_adapter  # noqa: PLC0415
+    from adapters.launch import run_adapter, tune_process  # noqa: PLC0415
     from exchange.cli.adapter_live import shown  # noqa: PLC0415
     from exchange.prometheus import PrometheusMetrics  # noqa: PLC0415
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
     config = read_adapter(file)
+    tune_process()
     metrics = PrometheusMetrics()
     metrics.serve(config.settings.metrics)
     options = RunOptions(once=once, until_idle_s=until_idle, allow_deletes=allow_deletes)
