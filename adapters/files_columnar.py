@@ -17,7 +17,6 @@ from adapters.files_rows import FileFault, Found, Wanted, place_columns
 from exchange.text import Text
 
 ROWS_AT_ONCE = 1000  # of Parquet, in memory
-INSTALL = "pip install 'exchange-bus[parquet]'"
 
 # what fastavro raises for a container that is cut or was written over
 BROKEN = (
@@ -83,13 +82,8 @@ def parquet(file: IO[bytes], wanted: Wanted) -> Iterator[Found]:
 
 
 def load_arrow() -> tuple[Any, Any]:
-    """Return pyarrow and pyarrow.parquet. Errors: FileFault that names the line that installs them."""
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as exc:
-        raise FileFault(
-            "parquet", Text(f"Parquet needs pyarrow: {INSTALL}", f"读写 Parquet 需要 pyarrow：{INSTALL}")
-        ) from exc
+    """Return pyarrow and pyarrow.parquet: loaded only where Parquet is read or written."""
+    return import_module("pyarrow"), import_module("pyarrow.parquet")
 
 
 def _values(arrow: Any, column: Any) -> list[Any]:

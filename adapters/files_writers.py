@@ -16,6 +16,7 @@ import fastavro
 
 from adapters.files_columnar import load_arrow
 from adapters.protocol import Stream
+from exchange.encoder import unwrapped
 from exchange.errors import BadRecord
 from exchange.items import KeyCodec, Row, Value
 from exchange.values import parse
@@ -104,31 +105,18 @@ def change_schema(stream: Stream) -> dict[str, Any]:
 
 
 def to_parquet(source: Path, target: IO[bytes]) -> None:
-    """Write the records of an Avro container as Parquet. Errors: FileFault when pyarrow is not installed."""
+    """Write the records of an Avro container as Parquet."""
+    from exchange.arrow_encoder import arrow_type  # noqa: PLC0415 - Arrow is loaded only where it is used
+
     arrow, parquet = load_arrow()
     with ExitStack() as stack:
         reader = fastavro.reader(stack.enter_context(source.open("rb")))
         written: Any = reader.writer_schema
-        schema = arrow.schema([(field["name"], _arrow_type(arrow, field["type"])) for field in written["fields"]])
+        schema = arrow.schema([(field["name"], arrow_type(unwrapped(field["type"])[0])) for field in written["fields"]])
         writer = stack.enter_context(parquet.ParquetWriter(target, schema, compression="zstd"))
         records = iter(reader)
         while rows := list(islice(records, ROWS_AT_ONCE)):
             writer.write_batch(arrow.RecordBatch.from_pylist(rows, schema=schema))
-
-
-def _arrow_type(arrow: Any, kind: Any) -> Any:
-    plain = next(part for part in kind if part != "null") if isinstance(kind, list) else kind
-    if isinstance(plain, str):
-        return {
-            "string": arrow.string(),
-            "bytes": arrow.binary(),
-            "long": arrow.int64(),
-            "double": arrow.float64(),
-            "boolean": arrow.bool_(),
-        }[plain]
-    if plain["logicalType"] == "decimal":
-        return arrow.decimal128(plain["precision"], plain["scale"])
-    return {"date": arrow.date32(), "timestamp-micros": arrow.timestamp("us", "UTC")}[plain["logicalType"]]
 
 
 def _text(value: Value) -> str:

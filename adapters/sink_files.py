@@ -15,7 +15,6 @@ from pydantic import Field
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from adapters.databases import Problem, translated
-from adapters.files_columnar import load_arrow
 from adapters.files_rows import FileFault
 from adapters.files_segments import Naming, Segments, ShorterThanLanded
 from adapters.files_writers import Writer, headings
@@ -184,8 +183,6 @@ class FilesSink:
 
     def _made_segments(self) -> Segments:
         try:
-            if self._config.format == "parquet":
-                load_arrow()
             writer = Writer(self._config.format, self._stream)
         except FileFault as exc:
             raise self._problem.make(exc.reason) from exc
