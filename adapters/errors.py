@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange.errors import ExchangeError, NotConnected
+from exchange.errors import ExchangeError, NotConnected, SourceProblem
 from exchange.text import Text
 
 
@@ -15,6 +15,12 @@ class SourceChanging(NotConnected):
         "It is read again by itself; write the new file elsewhere and rename it into place.",
         "系统会自动重读；请先写到别处，再改名替换。",
     )
+
+
+class SourceAbsent(SourceProblem):
+    """There is no such file or folder: a mistake of the settings, unless this run has read it before."""
+
+    code = "source_absent"
 
 
 class TooManyDeletes(ExchangeError):
