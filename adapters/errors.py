@@ -23,6 +23,25 @@ class SourceAbsent(SourceProblem):
     code = "source_absent"
 
 
+class DiskFull(NotConnected):
+    """There is no room on the adapter's own disk: it waits until there is."""
+
+    code = "disk_full"
+    text = Text("{path} cannot be written: {reason}", "无法写入 {path}：{reason}")
+    hint = Text("Nothing is lost; make room and it goes on by itself.", "数据没有丢失；请清理磁盘空间，之后自动继续。")
+
+
+class Unwritable(ExchangeError):
+    """A file that the adapter must write cannot be written, and waiting does not help."""
+
+    code = "unwritable"
+    text = Text("{path} cannot be written: {reason}", "无法写入 {path}：{reason}")
+    hint = Text(
+        "Give the adapter's user the right to write there, or set limits.rejects_dir.",
+        "请授予适配器用户写入权限，或设置 limits.rejects_dir。",
+    )
+
+
 class TooManyDeletes(ExchangeError):
     """A whole pass would delete a large share of the resource: probably an empty or truncated source."""
 

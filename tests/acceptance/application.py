@@ -22,8 +22,8 @@ def fill(url: str, rows: int) -> None:
     with _connect(url) as connection:
         connection.execute(TABLE)
         connection.execute(
-            "INSERT INTO people SELECT 'k' || n, '居民' || n, date '1950-01-01' + (n % 20000)::int, n % 100000 / 100.0"
-            " FROM generate_series(1, %s) n",
+            "INSERT INTO people SELECT 'k' || n, '居民' || n, date '1950-01-01' + (n %% 20000)::int,"
+            " n %% 100000 / 100.0 FROM generate_series(1, %s) n",
             [rows],
         )
         connection.commit()

@@ -29,6 +29,7 @@ from tests.support.catalogue import PEOPLE, Office
 from tests.support.wait import wait_until
 
 COUNT = 30
+FOREIGN = [Item("word", "词", ItemType.TEXT, length=20, primary_key=True)]
 
 
 def person(number: int, **more: Value) -> dict[str, Value]:
@@ -74,6 +75,13 @@ def test_rows_changes_and_deletes_land_and_the_receipts_agree(world: World, targ
         assert connection.execute(text("SELECT count(*) FROM exchange_receipt")).scalar() == 0, "all were sent"
 
 
+def schema_id(world: World, code: str) -> int:
+    registry = RegistryClient(world.owner.settings.registry, world.owner.settings.identity)
+    found = registry.contract(code).schema_id
+    registry.close()
+    return found
+
+
 def publish_bytes(world: World, key: str, value: bytes) -> None:
     """What a system could do that is granted to write and does not use our publisher."""
     registry = RegistryClient(world.owner.settings.registry, world.owner.settings.identity)
@@ -88,11 +96,12 @@ def test_nothing_lands_nothing_and_what_is_no_record_is_set_aside(world: World, 
     empty = until_idle(file)
     assert (empty.landed, empty.deleted, empty.rejected) == (0, 0, 0)
     publish(world, person(1))
-    for value in (b"", b"{}", b"\x00\x7f\xff\xff\xff" + b"x" * 20):
-        publish_bytes(world, "k2", value)
+    foreign = schema_id(world, world.catalogue.resource(world.owner, FOREIGN)).to_bytes(4, "big")
+    for header in (b"", b"{}", b"\x00\x7f\xff\xff\xff", b"\x00" + foreign):
+        publish_bytes(world, "k2", header + b"x" * 20)
     publish(world, person(3))
     summary = until_idle(file)
-    assert (summary.landed, summary.rejected, summary.rules) == (2, 3, {"wire": 3})
+    assert (summary.landed, summary.rejected, summary.rules) == (2, 4, {"wire": 4})
     assert set(target.rows()) == {"k1", "k3"}
     assert summary.rejects_file is not None
     kept = [json.loads(line) for line in Path(summary.rejects_file).read_text(encoding="utf-8").splitlines()]

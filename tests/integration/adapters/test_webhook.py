@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters import patience
 from exchange.errors import SinkProblem
 from tests.integration.adapters.http_targets import Hook
 from tests.integration.adapters.places import World, write_file
@@ -64,6 +65,36 @@ def test_a_webhook_that_is_in_trouble_loses_nothing(
     assert engine.summary.landed == 6
     tried = {said.headers["X-Exchange-Delivery"] for said in hook.server.said}
     assert tried == set(hook.deliveries), "each delivery kept its id over all tries"
+
+
+@pytest.mark.long
+def test_a_webhook_that_answers_500_for_an_hour_loses_nothing(
+    world: World, hook: Hook, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of waits, each a hundredth as long: the tries are as many, and each is a real one."""
+    exponential, waited = patience._exponential, 0.0
+    monkeypatch.setattr(patience, "_exponential", lambda state: exponential(state) / 100)
+    hook.status = 500
+    publish(world, person(0))
+    with background(file) as engine:
+        published = 1
+        while waited < 3600:
+            tries = engine.summary.waits
+            publish(world, person(published), deleted=(f"k{published - 2}",) if published > 1 else ())
+            published += 1
+            wait_until(lambda known=tries: engine.summary.waits >= known + 10 or engine.ended(), 60, "tries")  # type: ignore[misc]
+            waited += 10 * patience.LONGEST_WAIT_S / 2  # as a wait is on average
+        assert not engine.ended(), str(engine.error)
+        assert not hook.records
+        with sqlite3.connect(hook.outbox) as outbox:
+            assert outbox.execute("SELECT count(*) FROM exchange_delivery").fetchone() == (1,), "it does not grow"
+        hook.status = 200
+        wait_until(lambda: f"k{published - 1}" in hook.records, 60, "all that was published meanwhile")
+        total = published + published - 2
+        wait_until(lambda: sum(r.count for r in receipts(world.reader).values()) == total, 60, "the receipts")
+    assert engine.error is None
+    assert set(hook.rows()) == {f"k{published - 2}", f"k{published - 1}"}
+    assert len(hook.log) == total, "each once"
 
 
 def test_a_refusal_stops_the_adapter_and_the_delivery_is_kept(world: World, hook: Hook, file: Path) -> None:
