@@ -121,10 +121,11 @@ class Broker:
         service.up(self._node.settings)
 
     def kill(self) -> None:
-        pid = broker_part(self._node.layout).pid()
+        broker = broker_part(self._node.layout)
+        pid = broker.pid()
         assert pid is not None, "the broker runs"
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not _lives(pid), GONE_S, "the end of the broker")
+        wait_until(lambda: broker.state() == "died", GONE_S, "the end of the broker, and of all its threads")
 
 
 def _children(parent: int) -> list[int]:
