@@ -242,7 +242,9 @@ class SourceEngine:
         if not read.rows:
             return []
         keys, data = publisher.encode_rows(read.rows)
-        large = {at for at, datum in enumerate(data) if len(datum) > LARGEST_ROW}
+        large: set[int] = set()
+        if max(map(len, data)) > LARGEST_ROW:
+            large = {at for at, datum in enumerate(data) if len(datum) > LARGEST_ROW}
         rejects = [self._reject(publisher, current, read, at, "too_large", _TOO_LARGE) for at in large]
         if not current.whole:
             batch.put_all(*_without(large, keys, data) if large else (keys, data))

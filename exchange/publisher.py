@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from exchange.codec import HEADER_BYTES, RecordCodec
+from exchange.columnar import ColumnarRows
 from exchange.config import load
 from exchange.contract import Contract, receipts_topic
 from exchange.errors import BadRecord
@@ -107,6 +108,8 @@ class Publisher:
 
     def encode_rows(self, rows: Sequence[Row]) -> tuple[list[bytes], list[bytes]]:
         """Return the keys and the data of rows that have passed ``row_checker``: half the time of one by one."""
+        if isinstance(rows, ColumnarRows):
+            return rows.records()
         return list(map(self._keys.encode, rows)), self._codec.encode_rows(rows)
 
     def batch(self) -> Batch:

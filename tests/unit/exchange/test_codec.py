@@ -6,11 +6,13 @@ from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
+import pyarrow
 import pytest
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.arrow_rows import ArrowRecords, ArrowRows
 from exchange.avro import record_schema
 from exchange.codec import BadWire, RecordCodec
 from exchange.column_encoder import make_row_encoder
@@ -125,6 +127,24 @@ def test_the_generated_encoder_writes_what_fastavro_writes(row: Row) -> None:
     schemaless_writer(out, parse_schema(SCHEMA), dict(zip([item.name for item in ITEMS], row, strict=True)))
     assert make_encoder(SCHEMA)(row) == out.getvalue()
     assert make_row_encoder(SCHEMA)([row, row]) == [out.getvalue()] * 2
+
+
+@given(st.lists(ROWS, min_size=1, max_size=5))
+def test_columns_are_written_as_their_rows_are(rows: list[Row]) -> None:
+    records = ArrowRecords(SCHEMA, ITEMS)
+    columns = [pyarrow.array(values, kind) for values, kind in zip(zip(*rows, strict=True), records.types, strict=True)]
+    for at in range(len(rows)):
+        part = ArrowRows(records, [column[at:] for column in columns])
+        assert part.records() == (list(map(KeyCodec(ITEMS).encode, rows[at:])), make_row_encoder(SCHEMA)(rows[at:]))
+        assert list(part) == rows[at:]
+
+
+def test_long_texts_are_written_by_column_too() -> None:
+    items = (Item("id", "编号", ItemType.TEXT, length=20, primary_key=True), Item("memo", "备注", ItemType.MEMO))
+    records = ArrowRecords(record_schema("x", items), items)
+    rows: list[Row] = [("a", "中" * 5000), ("b", None), ("c", "")]
+    columns = [pyarrow.array(values) for values in zip(*rows, strict=True)]
+    assert ArrowRows(records, columns).records()[1] == make_row_encoder(record_schema("x", items))(rows)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
