@@ -102,11 +102,14 @@ class Database:
         self._cluster.start()
 
     def kill(self) -> None:
+        """The first process is halted before: it must not start another one meanwhile, which would keep the data."""
         first = int((self._cluster.directory / "data" / "postmaster.pid").read_text().split()[0])
-        for pid in (first, *_children(first)):
+        os.kill(first, signal.SIGSTOP)
+        pids = [first, *_children(first)]
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not _lives(first) and not _children(first), GONE_S, f"the end of {self.name}")
+        wait_until(lambda: not any(map(_lives, pids)), GONE_S, f"the end of {self.name}")
 
 
 class Broker:
