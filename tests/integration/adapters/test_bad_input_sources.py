@@ -87,13 +87,14 @@ def test_a_system_that_posts_is_told_which_record_is_wrong(record: dict[str, Any
 def test_without_room_for_what_was_rejected_a_source_waits_and_loses_nothing(world: World, tmp_path: Path) -> None:
     origin = CsvOrigin(tmp_path)
     origin.put({**people(10), "bad": (None, None, None)})
-    with files_no_larger_than(0), background(write_file(world, "source", origin)) as engine:
+    file = write_file(world, "source", origin)
+    with files_no_larger_than(0), background(file) as engine:
         wait_until(lambda: engine.summary.waits >= 2 or engine.ended(), 40, "two waits")
         assert not engine.ended(), str(engine.error)
         assert engine.run.keeper.patience is not None
         assert isinstance(engine.run.keeper.patience.waiting_for, DiskFull)
         assert engine.summary.published == 0, "a batch and its rejects are one"
-    assert once(write_file(world, "source", origin)).published == 10
+    assert once(file).published == 10
     kept = [line for path in (tmp_path / "rejects").rglob("*.jsonl") for line in path.read_text().splitlines()]
     assert len(kept) == 1
     assert len(topic_rows(world, 10, "look")) == 10
