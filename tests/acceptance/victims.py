@@ -103,13 +103,15 @@ class Database:
 
     def kill(self) -> None:
         """The first process is halted before: it must not start another one meanwhile, which would keep the data."""
-        first = int((self._cluster.directory / "data" / "postmaster.pid").read_text().split()[0])
+        pid_file = self._cluster.directory / "data" / "postmaster.pid"
+        first = int(pid_file.read_text().split()[0])
         os.kill(first, signal.SIGSTOP)
         pids = [first, *_children(first)]
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(map(_lives, pids)), GONE_S, f"the end of {self.name}")
+        pid_file.unlink()  # where no init collects what has ended (a container), its number seems to be in use
 
 
 class Broker:
