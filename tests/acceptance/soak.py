@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +233,7 @@ def main() -> int:
     seed = int(os.environ.get("EXCHANGE_SOAK_SEED", random.randrange(10**9)))
     say(f"{rows} rows, {kills} kills, seed {seed}")
     report, words = soak(rows, kills, seed)
-    told = {**asdict(report), "faults": report.faults}
+    told = {**vars(report), "faults": report.faults}
     print(json.dumps(told, indent=2, ensure_ascii=False))  # noqa: T201 - a command
     if report.faults:
         print(words, file=sys.stderr)  # noqa: T201 - a command
