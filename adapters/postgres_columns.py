@@ -23,6 +23,8 @@ from exchange.values import CITIZEN_ID_CHECK, CITIZEN_ID_WEIGHTS, CODE_LENGTH, H
 
 Fine = Callable[[Any], bool]  # a question about a column without nulls; a no means: look at each row
 
+pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pools keep 20 MB more, and the process is an adapter's
+
 _PARSE = csv.ParseOptions(delimiter="\t", quote_char=False, escape_char=False, ignore_empty_lines=False)
 _WEIGHTS = np.array(CITIZEN_ID_WEIGHTS)
 _CHECK = np.frombuffer(CITIZEN_ID_CHECK.encode(), np.uint8)

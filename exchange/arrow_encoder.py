@@ -97,24 +97,29 @@ def _booleans(column: Any) -> Parts:
 
 def _doubles(column: Any) -> Parts:
     data = column.fill_null(0.0).to_numpy().astype("<f8").view(np.uint8)
-    return [_bytes(data, np.full(len(column), LONG_BYTES))]
+    return [binary_array(data, np.full(len(column), LONG_BYTES))]
 
 
 def _decimals(kind: Any) -> Callable[[Any], Parts]:
     one = encoder_of(kind)
 
     def encode(column: Any) -> Parts:
-        if pa.types.is_decimal128(column.type):
-            halves = np.frombuffer(column.buffers()[1], "<i8")[2 * column.offset : 2 * (column.offset + len(column))]
-            low, high = halves[0::2], halves[1::2]
-            if column.null_count:
-                present = column.is_valid().to_numpy(zero_copy_only=False)
-                low, high = np.where(present, low, 0), np.where(present, high, 0)
-            if np.array_equal(low >> 63, high):
-                return [unscaled(low)]
+        small = unscaled_of(column)
+        if small is not None:
+            return [unscaled(small)]
         return [pa.array([b"" if value is None else one(value) for value in column.to_pylist()], pa.binary())]
 
     return encode
+
+
+def unscaled_of(column: Any) -> Any:
+    """Return the unscaled values of a decimal128 column as int64 of NumPy, nulls as 0; None when one has more bits."""
+    halves = np.frombuffer(column.buffers()[1], "<i8")[2 * column.offset : 2 * (column.offset + len(column))]
+    low, high = halves[0::2], halves[1::2]
+    if column.null_count:
+        present = column.is_valid().to_numpy(zero_copy_only=False)
+        low, high = np.where(present, low, 0), np.where(present, high, 0)
+    return low if np.array_equal(low >> 63, high) else None
 
 
 def varints(numbers: Any) -> Any:
@@ -129,7 +134,7 @@ def varints(numbers: Any) -> Any:
         if at + 1 < most:
             sizes += rest != 0
     table[np.arange(len(table)), sizes - 1] &= 0x7F
-    return _bytes(table[np.arange(most) < sizes[:, None]], sizes)
+    return binary_array(table[np.arange(most) < sizes[:, None]], sizes)
 
 
 def unscaled(numbers: Any) -> Any:
@@ -143,10 +148,10 @@ def unscaled(numbers: Any) -> Any:
     table[:, 1:] = numbers.astype(">i8").view(np.uint8).reshape(-1, LONG_BYTES)
     kept = np.arange(1 + LONG_BYTES) > (LONG_BYTES - sizes)[:, None]
     kept[:, 0] = True
-    return _bytes(table[kept], sizes + 1)
+    return binary_array(table[kept], sizes + 1)
 
 
-def _bytes(data: Any, sizes: Any) -> Any:
+def binary_array(data: Any, sizes: Any) -> Any:
     """Return an array of binary values of these sizes that stand one after the other in ``data``."""
     offsets = np.zeros(len(sizes) + 1, np.int32)
     np.cumsum(sizes, out=offsets[1:])

@@ -41,9 +41,19 @@ class ArrowRows(ColumnarRows):
         self._records = records
         self._columns = columns
 
+    @property
+    def columns(self) -> Arrays:
+        """One array for each item."""
+        return self._columns
+
     def records(self) -> tuple[list[bytes], list[bytes]]:
         """Return keys and data."""
         return self._records.keys(self._columns), self._records.encode(self._columns)
+
+    def picked(self, places: Sequence[int]) -> ArrowRows:
+        """Return the rows at these places."""
+        wanted = pa.array(places, pa.int64())
+        return ArrowRows(self._records, [column.take(wanted) for column in self._columns])
 
     def __len__(self) -> int:
         return len(self._columns[0])

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from exchange.codec import HEADER_BYTES, RecordCodec
+from exchange.codec import RecordCodec
 from exchange.columnar import ColumnarRows
 from exchange.config import load
 from exchange.contract import Contract, receipts_topic
@@ -37,6 +37,7 @@ from exchange.settings import SystemSettings
 from exchange.text import Text
 from exchange.transaction import Headers, TransactionalProducer
 from exchange.values import row_checker
+from exchange.wire import HEADER_BYTES
 
 BATCH_HEADER = "b"
 
@@ -212,13 +213,21 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self._producer.abort()
+            self.abort()
             return
+        self.commit()
+
+    def commit(self) -> None:
+        """Commit; what leaving ``with`` does. The publisher is not to be used by another thread meanwhile."""
         if self.count:
             receipt = self._receipt().to_bytes()
             self._producer.send(receipts_topic(self._publisher.client_id), None, receipt, [])
         self._producer.commit(self._position)
         self._report()
+
+    def abort(self) -> None:
+        """Give the batch up."""
+        self._producer.abort()
 
     def _receipt(self) -> Receipt:
         contract = self._contract
