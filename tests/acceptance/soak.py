@@ -41,6 +41,7 @@ from tests.support.wait import wait_until
 
 ROWS_A_SECOND = 40_000  # of a pass over the whole table; lives are long enough for some of them to come to its end
 SHORTEST_S, LEAST_MEAN_S = 0.3, 3.0
+STUCK_S = 180.0  # a transaction of a killed broker or adapter is given up after a minute
 SETTLE_S, SETTLE_ROWS_A_SECOND = 240.0, 2000
 SOURCE, TARGET = "soak_out", "soak_in"
 
@@ -128,11 +129,13 @@ class Soak:
         return "\n".join(f"--- {adapter.name}\n{adapter.last_words()}" for adapter in self._adapters)
 
     def _kill_often(self, kills: int) -> None:
-        """A victim and a moment at random; each kind comes about equally often."""
+        """A victim and a moment at random; every other kill waits until records move, however long a start takes."""
         mean_s = LEAST_MEAN_S + self._report.rows / ROWS_A_SECOND
         before = self._progress()
         for number in range(kills):
             time.sleep(self._chance.uniform(SHORTEST_S, 2 * mean_s))
+            if number % 2:
+                wait_until(lambda known=before: self._progress() != known, STUCK_S, "records move")  # type: ignore[misc]
             now = self._progress()
             self._report.moved += now != before
             before = now
