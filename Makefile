@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup prometheus demo test long lint bench villages up down clean help
+.PHONY: setup prometheus demo test long lint bench villages soak up down clean help
 
 BIN := .venv/bin
 
@@ -28,6 +28,9 @@ bench: setup ## Measure throughput and latency (测量吞吐与时延)
 
 villages: setup ## Carry FILE (villages.csv.gz, see README) from CSV into PostgreSQL and compare digests (全国村级数据比对)
 	@$(BIN)/python -m tests.acceptance.villages "$(FILE)"
+
+soak: setup ## Kill adapters, broker and databases 100 times over 1,000,000 rows, and compare (长时间强制终止测试)
+	@$(BIN)/python -m tests.acceptance.soak
 
 up: setup ## Start a node here: broker and registry (启动本机交换节点)
 	@$(BIN)/exchange up

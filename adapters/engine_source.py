@@ -11,13 +11,13 @@ from itertools import islice
 from adapters.coerce import LARGEST_ROW, as_text, key_of
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
-from adapters.errors import TooManyDeletes
+from adapters.errors import SourceAbsent, TooManyDeletes
 from adapters.overlap import Overlap
 from adapters.patience import Stopped
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Retaining, Source
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
-from exchange.errors import ExchangeError, TooManyRejects
+from exchange.errors import ExchangeError, NotConnected, TooManyRejects
 from exchange.publisher import Batch, Publisher, row_digest
 from exchange.text import Text
 
@@ -64,6 +64,7 @@ class SourceEngine:
         self._watch = ContractWatch(self._settings, self._settings.adapter.resource)
         self._publisher: Publisher | None = None
         self._source: Source | None = None
+        self._was_there = False  # what this run has read before comes back: a file that is replaced, a share
         self._handed_over = False  # a pass over the whole ended with a position
         self._overlap = Overlap("commit")
         self.summary = run.summary
@@ -136,8 +137,10 @@ class SourceEngine:
                 self._whole(publisher, source)
             else:
                 self._changes(publisher, source, position, wish)
-        except ExchangeError:
+        except ExchangeError as exc:
             self._disconnect()  # opening again settles what an open transaction left behind
+            if isinstance(exc, SourceAbsent) and self._was_there:
+                raise NotConnected(what=exc.facts["source"], reason=exc.facts["reason"]) from exc
             raise
         self.summary.passes += 1
         if not self._run.leaving:
@@ -154,7 +157,7 @@ class SourceEngine:
         if self._source is None:
             source = self._run.config.source(self._publisher.contract)
             source.connect()
-            self._source = source
+            self._source, self._was_there = source, True
         return self._publisher, self._source
 
     def _disconnect(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange.errors import ExchangeError, NotConnected
+from exchange.errors import ExchangeError, NotConnected, SourceProblem
 from exchange.text import Text
 
 
@@ -14,6 +14,31 @@ class SourceChanging(NotConnected):
     hint = Text(
         "It is read again by itself; write the new file elsewhere and rename it into place.",
         "系统会自动重读；请先写到别处，再改名替换。",
+    )
+
+
+class SourceAbsent(SourceProblem):
+    """There is no such file or folder: a mistake of the settings, unless this run has read it before."""
+
+    code = "source_absent"
+
+
+class DiskFull(NotConnected):
+    """There is no room on the adapter's own disk: it waits until there is."""
+
+    code = "disk_full"
+    text = Text("{path} cannot be written: {reason}", "无法写入 {path}：{reason}")
+    hint = Text("Nothing is lost; make room and it goes on by itself.", "数据没有丢失；请清理磁盘空间，之后自动继续。")
+
+
+class Unwritable(ExchangeError):
+    """A file that the adapter must write cannot be written, and waiting does not help."""
+
+    code = "unwritable"
+    text = Text("{path} cannot be written: {reason}", "无法写入 {path}：{reason}")
+    hint = Text(
+        "Give the adapter's user the right to write there, or set limits.rejects_dir.",
+        "请授予适配器用户写入权限，或设置 limits.rejects_dir。",
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from adapters.errors import SourceAbsent
 from adapters.files_open import shown
-from exchange.errors import NotConnected, SourceProblem
+from exchange.errors import NotConnected
 from exchange.text import Text
 
 UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download", ".swp", ".new", "~")
@@ -51,7 +52,7 @@ class Folder:
         self._was_there = False
 
     def settled(self) -> list[Entry]:
-        """Return the files that nobody writes to any more, the oldest first. Errors: NotConnected, SourceProblem."""
+        """Return the files that nobody writes to any more, the oldest first. Errors: NotConnected, SourceAbsent."""
         try:
             found = list(self._entries())
         except OSError as exc:
@@ -93,9 +94,9 @@ class Folder:
             return True
         return not name.endswith(self._marker) and name + self._marker in names
 
-    def _away(self, error: OSError) -> NotConnected | SourceProblem:
+    def _away(self, error: OSError) -> NotConnected | SourceAbsent:
         """A folder that was there comes back (a share); one that never was is a mistake in the settings."""
         reason = error.strerror or type(error).__name__
         if self._was_there or not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
             return NotConnected(what=self._folder, reason=reason)
-        return SourceProblem(source=self._folder, reason=Text(reason, reason))
+        return SourceAbsent(source=self._folder, reason=Text(reason, reason))

@@ -15,7 +15,7 @@ import fastavro
 from fastavro.read import LOGICAL_READERS
 from fastavro.schema import SchemaParseException, UnknownType
 
-from adapters.coerce import TEXTS, coerce, text_reader
+from adapters.coerce import TEXTS, coerce, size_checker, text_reader
 from adapters.http_problems import Malformed, TooLarge, UnsupportedMedia
 from adapters.protocol import Reject, Stream
 from exchange.errors import BadRecord
@@ -65,6 +65,7 @@ class BodyReader:
         self._known = frozenset(self._names)
         self._readers = tuple(_reader(item, zone) for item in stream.items)
         self._check = row_checker(stream.items)
+        self._check_size = size_checker(stream.items)
         self._keys = KeyCodec(stream.items)
         self._check_key = row_checker([stream.items[at] for at in self._keys.positions])
 
@@ -110,6 +111,8 @@ class BodyReader:
             )
         row = tuple([read(record.get(name)) for read, name in zip(self._readers, self._names, strict=True)])
         self._check(row)
+        if self._check_size is not None:
+            self._check_size(row)
         if self._judge is not None:
             self._judge(row)
         return self._keys.encode(row), row

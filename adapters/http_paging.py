@@ -82,12 +82,12 @@ def following(keys: PagingConfig, asked: Ask, count: int, data: Any, link: str |
     return Ask(asked.url, {**asked.params, keys.page_param: cursor}, cursor)
 
 
-def dig(data: Any, path: str) -> Any:
-    """Return what stands at a dotted path of names in ``data``, None when there is nothing; "" is all of it."""
+def dig(data: Any, path: str, otherwise: Any = None) -> Any:
+    """Return what stands at a dotted path of names in ``data``, or ``otherwise``; "" is all of it."""
     for name in path.split(".") if path else ():
-        if not isinstance(data, Mapping):
-            return None
-        data = data.get(name)
+        if not isinstance(data, Mapping) or name not in data:
+            return otherwise
+        data = data[name]
     return data
 
 

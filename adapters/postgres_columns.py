@@ -35,10 +35,14 @@ class ColumnReader:
     """Reads whole batches of one table, where the types of all its columns allow it (see ``readable``)."""
 
     def __init__(self, schema: Schema, items: Sequence[Item], kinds: Sequence[ColumnKind]) -> None:
+        names = [item.name for item in items]
+        fits = [field["name"] for field in schema["fields"]] == names  # behind a mapping a stream has other items
+        self.readable = fits and all(map(_readable, items, kinds))
+        if not self.readable:
+            return
         self._items = tuple(items)
         self._records = ArrowRecords(schema, items)
         self._fine = [_fine(item) for item in items]
-        names = [item.name for item in items]
         self._read = csv.ReadOptions(use_threads=False, column_names=names, block_size=2 * LARGEST_ROW)
         self._convert = csv.ConvertOptions(
             column_types=dict(zip(names, self._records.types, strict=True)),
@@ -47,7 +51,6 @@ class ColumnReader:
             true_values=["t"],
             false_values=["f"],
         )
-        self.readable = all(map(_readable, items, kinds))
 
     def rows(self, data: bytes) -> ArrowRows | None:
         """Return the rows in whole lines of COPY; None when they are to be looked at one by one."""

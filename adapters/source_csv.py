@@ -13,7 +13,7 @@ from pydantic import Field
 
 from adapters.coerce import key_of, text_reader
 from adapters.csv_text import Dialect, Fault, Record, RecordReader
-from adapters.errors import SourceChanging
+from adapters.errors import SourceAbsent, SourceChanging
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Stream
 from adapters.spec import PartConfig, Spec
 from exchange.errors import BadRecord, ConfigError, NotConnected, SourceProblem
@@ -234,8 +234,9 @@ class CsvSource:
     def _away(self, error: OSError) -> NotConnected | SourceProblem:
         """A file that was there comes back (it is being replaced); one that never was is a mistake in the settings."""
         reason = error.strerror or type(error).__name__
-        if self._seen and isinstance(error, FileNotFoundError):
-            return NotConnected(what=self._config.path, reason=reason)
+        if isinstance(error, FileNotFoundError):
+            what = self._config.path
+            return NotConnected(what=what, reason=reason) if self._seen else SourceAbsent(source=what, reason=reason)
         return self._problem(Text(reason, reason))
 
     def _unchanged(self, before: Stamp) -> None:

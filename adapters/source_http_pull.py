@@ -57,6 +57,7 @@ class Config(PagingConfig):
     since_column: str = Field(default="", description="mode changes: or the column whose largest value is that value")
     since_first: str = Field(default="", description="mode changes: value of the first time; empty: it is not sent")
     deleted: str = Field(default="", description="column that marks a record as deleted")
+    absent: Literal["reject", "null"] = Field(default="reject", description="a record without a column's field")
     max_body_mb: int = Field(default=64, ge=1, le=1024, description="largest answer in megabytes, unpacked")
     zone: str = Field(default="Asia/Shanghai", description="time zone of date-times that name none")
 
@@ -202,21 +203,31 @@ class HttpPullSource:
         changes: dict[bytes, Row | None] = {}
         rejects: list[Reject] = []
         for record in records:
+            gone = bool(self._config.deleted and dig(record, self._config.deleted))
             fields = {name: dig(record, name) for name in self._names} if isinstance(record, dict) else record
             try:
+                self._all_there(record, gone=gone)
                 key, row = self._reader.row(fields)
             except BadRecord as exc:
                 rejects.append(self._reject(fields, exc))
                 continue
             rows.append(row)
-            changes[key] = None if self._config.deleted and dig(record, self._config.deleted) else row
+            changes[key] = None if gone else row
         if self._config.mode == "whole" and not self._config.deleted:
             return ReadBatch(rows=rows, rejects=rejects)
         kept = [row for row in changes.values() if row is not None]
         if self._config.mode == "whole":
             return ReadBatch(rows=kept, rejects=rejects)
-        gone = [key for key, row in changes.items() if row is None]
-        return ReadBatch(rows=self._fresh(kept, position, since), deleted=gone, rejects=rejects, position=position)
+        deleted = [key for key, row in changes.items() if row is None]
+        return ReadBatch(rows=self._fresh(kept, position, since), deleted=deleted, rejects=rejects, position=position)
+
+    def _all_there(self, record: Any, *, gone: bool) -> None:
+        """A field that an API gives no more must not empty a column of every record. Errors: BadRecord."""
+        if gone or self._config.absent == "null" or not isinstance(record, dict):
+            return
+        for item, name in zip(self._stream.items, self._names, strict=True):
+            if dig(record, name, _NOTHING) is _NOTHING:
+                raise BadRecord(item.name, "missing_column", _ABSENT)
 
     def _fresh(self, rows: list[Row], position: Position | None, since: Any) -> list[Row]:
         """Leave out what the last pass ended with: an API that gives what is new *from* a value gives it again."""
@@ -308,6 +319,11 @@ def _by_size(text: str) -> tuple[int, str]:
     return (len(text), text) if text.isdigit() else (0, text)
 
 
+_NOTHING = object()
+_ABSENT = Text(
+    'the record has no such field; if fields are left out on purpose, set absent = "null"',
+    '记录中没有该字段；若有意省略，请设 absent = "null"',
+)
 _HEADER = Text(
     "printable ASCII headers, not Authorization or Host", "可打印 ASCII 的请求头，不含 Authorization 与 Host"
 )

@@ -19,6 +19,7 @@ from adapters.postgres_catalog import Connection, Needs, Publication, Table, fin
 from adapters.postgres_changes import Assembler, Key
 from adapters.postgres_columns import ColumnReader
 from adapters.postgres_connection import Wire, open_connection
+from adapters.postgres_parts import Shared, jobs_of, read_parts
 from adapters.postgres_replication import Exported, Replication
 from adapters.postgres_slot import IN_USE, LOST_STATES, Slot, lsn_of, lsn_text
 from adapters.postgres_snapshot import TableReader
@@ -67,6 +68,9 @@ class Config(DatabaseConfig):
     )
     create: bool = Field(
         default=False, description="mode capture: make the publication, or add the table to it, where that is missing"
+    )
+    processes: int = Field(
+        default=1, ge=1, le=16, description="processes that read a large table whole, each a part of it"
     )
     max_slot_mb: int = Field(
         default=1024, ge=1, description="mode capture: warn when the server keeps more of its log (MB) for the slot"
@@ -174,15 +178,28 @@ class PostgresSource:
             return Text("the table was not in the publication", "该表曾不在发布中")
         return self._slot.lost(connection, position)
 
+    def part(self, snapshot: str | None, where: str) -> Generator[ReadBatch]:
+        """Yield the rows of a condition, as a snapshot has them that another connection holds."""
+        with translated(self._problem):
+            yield from self._rows(snapshot, where)
+
     def _snapshot(self, snapshot: str | None = None) -> Iterator[ReadBatch]:
-        """Yield the table on a connection of its own: a pass that is left in the middle leaves nothing behind."""
+        if self._config.processes == 1:
+            yield from self._rows(snapshot)
+            return
+        with closing(Shared(self._config, self._open()[1], snapshot)) as shared:
+            jobs = jobs_of(self._config, self._stream, shared)
+            yield from read_parts(jobs) if len(jobs) > 1 else self._rows(shared.snapshot)
+
+    def _rows(self, snapshot: str | None = None, where: str = "") -> Iterator[ReadBatch]:
+        """Yield rows on a connection of its own: a pass that is left in the middle leaves nothing behind."""
         reader = self._reader()
         connection = open_connection(self._config)
         try:
             if snapshot is not None:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
-            yield from reader.batches(Wire(connection))
+            yield from reader.batches(Wire(connection), where)
         finally:
             Wire(connection).close()
 

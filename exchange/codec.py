@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from fastavro import parse_schema, schemaless_reader
+from fastavro.read import SchemaResolutionError
 
 from exchange.avro import Schema
 from exchange.column_encoder import make_row_encoder
 from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import make_encoder
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, NotFound
 from exchange.items import Row
 from exchange.text import Text
 from exchange.wire import HEADER_BYTES, MAGIC, schema_id_of, wire_header
@@ -44,7 +45,7 @@ class RecordCodec:
         self._encode = make_encoder(schema)
         self._encode_rows = make_row_encoder(schema)
         self._decode = make_decoder(schema)
-        self._writers = {schema_id: self._schema}
+        self._writers: dict[int, Schema | None] = {schema_id: self._schema}  # None: no schema has this id
         self._schema_of = schema_of
 
     def encode(self, row: Row) -> bytes:
@@ -73,7 +74,7 @@ class RecordCodec:
         stream.seek(HEADER_BYTES)
         try:
             record = schemaless_reader(stream, writer, self._schema)
-        except (ValueError, TypeError, EOFError, IndexError, OverflowError, KeyError) as exc:
+        except (ValueError, TypeError, EOFError, IndexError, OverflowError, KeyError, SchemaResolutionError) as exc:
             raise BadWire(reason=f"{exc.__class__.__name__}") from exc
         if stream.tell() != len(value):
             raise BadWire(reason=Text("bytes are left over", "有多余字节"))
@@ -81,9 +82,15 @@ class RecordCodec:
         return tuple(record[name] for name in self._names)
 
     def _writer(self, schema_id: int) -> Schema:
-        known = self._writers.get(schema_id)
+        """Errors: BadWire: whoever may write can name any id, and must not stop those who read."""
+        if schema_id not in self._writers:
+            try:
+                self._writers[schema_id] = _parsed(self._schema_of(schema_id))
+            except NotFound:
+                self._writers[schema_id] = None
+        known = self._writers[schema_id]
         if known is None:
-            known = self._writers[schema_id] = _parsed(self._schema_of(schema_id))
+            raise BadWire(reason=Text(f"no schema has the id {schema_id}", f"不存在编号为 {schema_id} 的 schema"))
         return known
 
 

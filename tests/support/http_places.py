@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -28,12 +30,58 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Cuttable(ThreadingHTTPServer):
+    """A server whose open connections end with it, as they do when a process dies."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._opened: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._opened.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._opened.discard(request)
+        super().shutdown_request(request)
+
+    def cut(self) -> None:
+        for opened in list(self._opened):
+            with suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+
+
 class HttpPlace:
-    """Answers with ``decide`` and keeps what it was asked; on a free port until it is closed."""
+    """Answers with ``decide`` and keeps what it was asked; on a port, from which it can go away and come back."""
 
     def __init__(self, decide: Callable[[Said], Answer]) -> None:
         self.decide = decide
         self.said: list[Said] = []
+        self._port = 0
+        self._server: Cuttable | None = None
+        self.start()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._server = server = Cuttable(self._port, self._handler())
+        self._port = server.server_address[1]
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Go away; safe to call twice."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server.cut()
+            self._thread.join()
+            self._server = None
+
+    close = stop
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
         place = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,16 +106,7 @@ class HttpPlace:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class has it
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return Handler
 
 
 def as_json(data: Any, **headers: str) -> Answer:

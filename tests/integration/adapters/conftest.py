@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.adapters.file_places import FilesOrigin, FilesTarget
-from tests.integration.adapters.places import CsvOrigin, Origin, SqlOrigin, SqlTarget, World
-from tests.integration.adapters.postgres_places import PostgresOrigin
+from tests.integration.adapters import suite
+from tests.integration.adapters.places import Origin, SqlTarget, Target, World
 from tests.support.catalogue import Catalogue
 from tests.support.node import RunningNode
 
@@ -23,35 +23,22 @@ def world(catalogue: Catalogue, tmp_path: Path) -> World:
     return World(catalogue, owner, reader, code, catalogue.grant(owner, reader, code), tmp_path)
 
 
-SLOWER = pytest.param("postgres-snapshot", marks=pytest.mark.long)
+@pytest.fixture(params=suite.params(suite.ORIGINS))
+def origin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Origin]:
+    made = suite.make_origin(request.param, request, tmp_path)
+    assert made.part()["kind"] == suite.ORIGINS[request.param]
+    yield made
+    made.close()
 
 
-@pytest.fixture(params=["csv", "files", "sqlite", "postgres", "mariadb", "postgres-capture", SLOWER])
-def origin(request: pytest.FixtureRequest, tmp_path: Path) -> Origin:
-    if request.param in {"csv", "files"}:
-        return CsvOrigin(tmp_path) if request.param == "csv" else FilesOrigin(tmp_path)
-    if request.param == "sqlite":
-        return SqlOrigin(f"sqlite:///{tmp_path}/source.db", tmp_path)
-    if request.param.startswith("postgres-"):
-        url, cluster = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres")
-        return PostgresOrigin(url, tmp_path, cluster, request.param.removeprefix("postgres-"))
-    return SqlOrigin(request.getfixturevalue(f"{request.param}_url"), tmp_path, request.getfixturevalue(request.param))
+@pytest.fixture(params=suite.params(suite.TARGETS))
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
+    made = suite.make_target(request.param, request, tmp_path)
+    assert made.part()["kind"] == suite.TARGETS[request.param]
+    yield made
+    made.close()
 
 
-SERVERS = ["sqlite", "postgres", "mariadb"]
-
-
-def sql_place(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTarget:
-    if request.param == "sqlite":
-        return SqlTarget(f"sqlite:///{tmp_path}/target.db", tmp_path)
-    return SqlTarget(request.getfixturevalue(f"{request.param}_url"), tmp_path, request.getfixturevalue(request.param))
-
-
-@pytest.fixture(params=[*SERVERS, "files"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTarget | FilesTarget:
-    return FilesTarget(tmp_path) if request.param == "files" else sql_place(request, tmp_path)
-
-
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=suite.SQL_TARGETS)
 def sql_target(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTarget:
-    return sql_place(request, tmp_path)
+    return suite.make_sql_target(request.param, request, tmp_path)

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from openpyxl import Workbook
-from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
-from tests.integration.adapters.places import EXTRA, Origin, People, Place
+from tests.integration.adapters.places import EXTRA, Origin, People, Target, Vanishing
 
 
 class FilesOrigin(Origin):
     """A folder whose newest workbook is the resource."""
 
+    bad_lines = (6, 31)
+
     def __init__(self, directory: Path) -> None:
         self.folder = directory / "inbox"
         self.folder.mkdir()
+        self.cluster = Vanishing(self.folder)
         self._count = 0
 
     def part(self) -> Mapping[str, Any]:
@@ -36,12 +39,12 @@ class FilesOrigin(Origin):
         new.rename(self.folder / f"people-{self._count:04d}.xlsx")
 
 
-class FilesTarget(Place):
+class FilesTarget(Target):
     """A folder of JSON lines; ``engine`` is a way into its ledger."""
 
     def __init__(self, directory: Path) -> None:
         self.folder = directory / "outbox"
-        self.engine: Engine = create_engine(f"sqlite:///{self.folder}/.exchange/people.db", poolclass=NullPool)
+        self.engine = create_engine(f"sqlite:///{self.folder}/.exchange/people.db", poolclass=NullPool)
 
     def part(self) -> Mapping[str, Any]:
         return {"kind": "files", "folder": str(self.folder), "prefix": "people", "format": "jsonl", "max_rows": 7000}

@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 
+from adapters.summary import Summary
 from exchange.demo.runs import write_adapter_file
+from tests.integration.adapters.runs import once
 from tests.support.catalogue import Catalogue, Office
 
 Person = tuple[str | None, str | None, str | None]  # name, born, amount: all as text
@@ -49,10 +51,31 @@ class Server(Protocol):
     def stop(self) -> None: ...
 
 
+class Vanishing:
+    """A file or folder that is taken away and brought back, as a share is that was not mounted for a while."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._away = path.with_name(f"{path.name}.away")
+
+    def start(self) -> None:
+        self._away.rename(self._path)
+
+    def stop(self) -> None:
+        self._path.rename(self._away)
+
+
 class Place(ABC):
-    """A source or a destination as the test sees it; ``cluster``: the server behind it that can be stopped."""
+    """A source or a destination as the test sees it.
+
+    ``cluster``: what is behind it and can go away; ``listens``: the adapter is the server, and has a port for itself.
+    """
 
     cluster: Server | None = None
+    listens = False
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """Leave nothing running."""
 
     @abstractmethod
     def part(self) -> Mapping[str, Any]:
@@ -60,18 +83,39 @@ class Place(ABC):
 
 
 class Origin(Place):
-    """A source; ``follows``: after a first pass it shows changes only, so that nothing is found unchanged."""
+    """A source; ``follows``: after a first pass it shows changes only, so that nothing is found unchanged.
+
+    ``bad_lines``: the lines of the two records of the suite that are wrong, where a source has lines.
+    """
 
     follows = False
+    bad_lines: tuple[int, int] | tuple[None, None] = (None, None)
 
     @abstractmethod
     def put(self, people: People, phones: Mapping[str, str] | None = None) -> None:
         """Make the source hold exactly these."""
 
+    def once(self, file: Path, *, allow_deletes: bool = False) -> Summary:
+        """Have an adapter make one pass over them."""
+        return once(file, allow_deletes=allow_deletes)
+
+
+class Target(Place):
+    """A destination; ``engine``: the test's own way into what holds its position and receipts."""
+
+    engine: Engine
+
+    @abstractmethod
+    def rows(self, columns: str = "name, born, amount") -> dict[str, tuple[str | None, ...]]:
+        """What has landed, as text."""
+
 
 class CsvOrigin(Origin):
+    bad_lines = (6, 31)
+
     def __init__(self, directory: Path) -> None:
         self.path = directory / "people.csv"
+        self.cluster = Vanishing(self.path)
 
     def part(self) -> Mapping[str, Any]:
         return {"kind": "csv", "path": str(self.path), "encoding": "gb18030"}
@@ -154,7 +198,7 @@ class SqlOrigin(SqlPlace, Origin):
                     )
 
 
-class SqlTarget(SqlPlace):
+class SqlTarget(SqlPlace, Target):
     def rows(self, columns: str = "name, born, amount") -> dict[str, tuple[str | None, ...]]:
         """What has landed, as text; empty while there is no table."""
         with self.engine.connect() as connection:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adapters.config import read_adapter
 from adapters.engine import Run, RunOptions
@@ -12,8 +13,10 @@ from adapters.summary import Summary
 from exchange import Subscriber
 from exchange.errors import ExchangeError
 from exchange.items import Row
-from tests.integration.adapters.places import World
 from tests.support.wait import wait_until
+
+if TYPE_CHECKING:
+    from tests.integration.adapters.places import World
 
 IDLE_S = 1.0
 JOIN_S = 30.0
@@ -30,8 +33,8 @@ def until_idle(file: Path) -> Summary:
 class Background:
     """An engine that runs in a thread of the test, so that the world around it can be changed."""
 
-    def __init__(self, file: Path) -> None:
-        self.run = Run(read_adapter(file))
+    def __init__(self, file: Path, options: RunOptions) -> None:
+        self.run = Run(read_adapter(file), options)
         self.error: ExchangeError | None = None
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
@@ -56,8 +59,8 @@ class Background:
 
 
 @contextmanager
-def background(file: Path) -> Iterator[Background]:
-    engine = Background(file)
+def background(file: Path, *, allow_deletes: bool = False) -> Iterator[Background]:
+    engine = Background(file, RunOptions(allow_deletes=allow_deletes))
     try:
         yield engine
     finally:

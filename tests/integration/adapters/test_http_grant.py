@@ -15,53 +15,21 @@ import httpx
 import pytest
 
 from exchange.items import Item, ItemType
-from exchange.node.ports import free_ports
-from tests.integration.adapters.places import EXTRA, Place, World, write_file
+from tests.integration.adapters.http_targets import Grant
+from tests.integration.adapters.places import EXTRA, World, write_file
 from tests.integration.adapters.runs import Background, background
 from tests.integration.adapters.test_sinks import person, publish, receipts
 from tests.support.catalogue import PEOPLE
 from tests.support.wait import wait_until
 
-SECRET = "another correct horse"
 AVRO = {"Accept": "application/vnd.apache.avro"}
-
-
-class Grant(Place):
-    def __init__(self, directory: Path, **more: Any) -> None:
-        self.port = free_ports(1)[0]
-        self.secret = directory / "pull.secret"
-        self.secret.write_text(SECRET, encoding="utf-8")
-        self.spool = directory / "pull.spool"
-        self.more = more
-        self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}", headers={"Authorization": f"Bearer {SECRET}"}, timeout=30
-        )
-
-    def part(self) -> dict[str, Any]:
-        keys = {"kind": "http_pull", "port": self.port, "token_file": str(self.secret), "spool": str(self.spool)}
-        return {**keys, **self.more}
-
-    def get(self, cursor: str | None = None, **params: Any) -> tuple[list[dict[str, Any]], str]:
-        """A page and its cursor."""
-        answer = self.client.get("/records", params={**params, **({"cursor": cursor} if cursor else {})})
-        assert answer.status_code == 200, answer.text
-        return [json.loads(line) for line in answer.text.splitlines()], answer.headers["X-Exchange-Cursor"]
-
-    def all(self, limit: int = 10) -> list[dict[str, Any]]:
-        """Page by page to the end, acknowledging each page with the next request."""
-        found, cursor = self.get(limit=limit)
-        while True:
-            page, cursor = self.get(cursor, limit=limit)
-            if not page:
-                return found
-            found += page
 
 
 @pytest.fixture
 def grant(tmp_path: Path) -> Iterator[Grant]:
     made = Grant(tmp_path)
     yield made
-    made.client.close()
+    made.close()
 
 
 @pytest.fixture
@@ -180,7 +148,7 @@ def test_a_full_spool_makes_the_exchange_wait_and_loses_nothing(world: World, tm
         wait_until(read, 60, "all records")
     assert running.error is None
     assert sorted(keys) == sorted(f"k{n}" for n in range(30))
-    grant.client.close()
+    grant.close()
 
 
 def test_who_has_no_secret_and_who_asks_nonsense(grant: Grant, engine: Background) -> None:

@@ -1,11 +1,10 @@
-"""A remote REST API as source: the conformance suite over it, then its ways of paging and of telling what is new."""
+"""A remote REST API as source: its ways of paging and of telling what is new."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,77 +13,9 @@ from adapters.errors import SourceChanging
 from adapters.protocol import Position, ReadBatch
 from adapters.source_http_pull import Config, HttpPullSource, open_source
 from exchange.errors import BackOff, NotConnected, SourceProblem
-from tests.integration.adapters.places import EXTRA, Origin, People
-from tests.integration.adapters.test_sources import (
-    test_a_bad_record_is_kept_twice_and_its_row_is_not_gone as test_a_bad_record,
-)
-from tests.integration.adapters.test_sources import (
-    test_a_large_source_goes_in_batches as test_a_large_source,
-)
-from tests.integration.adapters.test_sources import (
-    test_an_added_item_reaches_the_topic as test_an_added_item,
-)
-from tests.integration.adapters.test_sources import (
-    test_an_emptied_source_does_not_wipe_the_resource as test_an_emptied_source,
-)
-from tests.integration.adapters.test_sources import (
-    test_an_empty_source_publishes_nothing as test_an_empty_source,
-)
-from tests.integration.adapters.test_sources import (
-    test_changes_and_deletes_follow_and_a_restart_repeats_nothing as test_changes_and_deletes,
-)
-from tests.integration.adapters.test_sources import (
-    test_too_many_rejects_stop_the_run_and_keep_what_was_sent as test_too_many_rejects,
-)
 from tests.support.adapters import stream_of
 from tests.support.catalogue import PEOPLE
-from tests.support.http_places import Answer, HttpPlace, Said, as_json
-
-__all__ = [
-    "test_a_bad_record", "test_a_large_source", "test_an_added_item", "test_an_emptied_source",
-    "test_an_empty_source", "test_changes_and_deletes", "test_too_many_rejects",
-]  # fmt: skip
-
-SECRET = "the secret of the API"
-
-
-class ApiOrigin(Origin):
-    """An API of numbered pages, that never gives as many as it is asked for."""
-
-    def __init__(self, directory: Path) -> None:
-        self.server = HttpPlace(self.page)
-        self.secret = directory / "api.secret"
-        self.secret.write_text(SECRET, encoding="utf-8")
-        self.records: list[dict[str, Any]] = []
-
-    def part(self) -> Mapping[str, Any]:
-        return {
-            "kind": "http_pull", "url": f"{self.server.url}/people", "token_file": str(self.secret), "paging": "page",
-            "records": "data.list", "total_path": "data.total", "size_param": "size", "page_size": 2000,
-        }  # fmt: skip
-
-    def put(self, people: People, phones: Mapping[str, str] | None = None) -> None:
-        self.records = [
-            {"id": key, "name": name, "born": born, "amount": amount, "internal": 1}
-            | ({} if phones is None else {EXTRA: phones.get(key)})
-            for key, (name, born, amount) in people.items()
-        ]
-
-    def page(self, said: Said) -> Answer:
-        if said.headers.get("Authorization") != f"Bearer {SECRET}":
-            return Answer(401)
-        size = int(said.params["size"]) // 2
-        begin = (int(said.params["page"]) - 1) * size
-        found = self.records[begin : begin + size]
-        answer = as_json({"data": {"list": found, "total": len(self.records)}})
-        return Answer(200, gzip.compress(answer.body, 1), {**answer.headers, "Content-Encoding": "gzip"})
-
-
-@pytest.fixture
-def origin(tmp_path: Path) -> Iterator[ApiOrigin]:
-    made = ApiOrigin(tmp_path)
-    yield made
-    made.server.close()
+from tests.support.http_places import Answer, HttpPlace, as_json
 
 
 def record(number: int, **more: Any) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from exchange.items import Item, ItemType
 from exchange.kafka import Broker
 from exchange.readback import read_back
 from exchange.registry_client import RegistryClient
-from tests.integration.adapters.file_places import FilesOrigin
 from tests.integration.adapters.places import EXTRA, CsvOrigin, Origin, World, people, write_file
 from tests.integration.adapters.runs import background, once, topic_rows
 from tests.support.catalogue import PEOPLE
@@ -26,7 +25,7 @@ from tests.support.wait import wait_until
 
 def test_an_empty_source_publishes_nothing(world: World, origin: Origin) -> None:
     origin.put({})
-    summary = once(write_file(world, "source", origin))
+    summary = origin.once(write_file(world, "source", origin))
     assert (summary.passes, summary.published, summary.deleted, summary.rejected) == (1, 0, 0, 0)
 
 
@@ -34,13 +33,13 @@ def test_changes_and_deletes_follow_and_a_restart_repeats_nothing(world: World, 
     file = write_file(world, "source", origin)
     first = people(30)
     origin.put(first)
-    assert once(file).published == 30
-    again = once(file)
+    assert origin.once(file).published == 30
+    again = origin.once(file)
     assert (again.published, again.unchanged, again.deleted) == (0, 0 if origin.follows else 30, 0)
     changed = {**people(35), "k000003": ("改名", None, "7.5")}
     del changed["k000001"]
     origin.put(changed)
-    summary = once(file)
+    summary = origin.once(file)
     assert (summary.published, summary.deleted, summary.unchanged) == (6, 1, 0 if origin.follows else 28)
     rows = topic_rows(world, 37, "look")
     assert rows["k000001"] is None
@@ -51,16 +50,16 @@ def test_changes_and_deletes_follow_and_a_restart_repeats_nothing(world: World, 
 def test_a_large_source_goes_in_batches(world: World, origin: Origin) -> None:
     origin.put(people(12_000))
     file = write_file(world, "source", origin, limits={"batch_rows": 5000})
-    assert once(file).published == 12_000
+    assert origin.once(file).published == 12_000
     assert len(topic_rows(world, 12_000, "look")) == 12_000
 
 
 def test_a_bad_record_is_kept_twice_and_its_row_is_not_gone(world: World, origin: Origin) -> None:
     file = write_file(world, "source", origin)
     origin.put(people(30))
-    once(file)
+    origin.once(file)
     origin.put({**people(29), "k000004": (None, "2001-02-03", "1"), "new": ("新", "2001-02-30", "1")})
-    summary = once(file)
+    summary = origin.once(file)
     assert (summary.rejected, summary.published, summary.deleted) == (2, 0, 1)
     assert summary.rejects_file is not None
     kept = Path(summary.rejects_file)
@@ -69,7 +68,7 @@ def test_a_bad_record_is_kept_twice_and_its_row_is_not_gone(world: World, origin
     first, second = [json.loads(line) for line in lines]
     assert (first["column"], first["rule"], first["reason"]["zh"]) == ("name", "required", "必填项为空")
     assert (second["column"], second["rule"]) == ("born", "type_D")
-    assert (first["line"], second["line"]) == ((6, 31) if isinstance(origin, CsvOrigin | FilesOrigin) else (None, None))
+    assert (first["line"], second["line"]) == origin.bad_lines
     assert dead_letters(world) == lines
     assert topic_rows(world, 31, "look")["k000004"] is not None
 
@@ -87,39 +86,39 @@ def dead_letters(world: World) -> list[str]:
 def test_too_many_rejects_stop_the_run_and_keep_what_was_sent(world: World, origin: Origin) -> None:
     origin.put({**people(10), **{f"x{n}": (None, None, None) for n in range(4)}})
     with pytest.raises(TooManyRejects) as caught:
-        once(write_file(world, "source", origin, limits={"max_rejects": 3}))
+        origin.once(write_file(world, "source", origin, limits={"max_rejects": 3}))
     assert caught.value.exit_code == 5
     assert len(topic_rows(world, 10, "look")) == 10
 
 
 def test_an_emptied_source_does_not_wipe_the_resource(world: World, origin: Origin) -> None:
     if origin.follows:
-        pytest.skip("the database itself said of each row that it was deleted")
+        pytest.skip("the source itself said of each row that it was deleted")
     file = write_file(world, "source", origin)
     origin.put(people(40))
-    once(file)
+    origin.once(file)
     origin.put(people(10))
     with pytest.raises(TooManyDeletes) as caught:
-        once(file)
+        origin.once(file)
     assert "30 of 40" in caught.value.message("en")
-    assert once(file, allow_deletes=True).deleted == 30
+    assert origin.once(file, allow_deletes=True).deleted == 30
     assert sum(row is None for row in topic_rows(world, 70, "look").values()) == 30
 
 
 def test_an_added_item_reaches_the_topic(world: World, origin: Origin) -> None:
     file = write_file(world, "source", origin)
     origin.put(people(5))
-    once(file)
+    origin.once(file)
     world.owner.admin.change_items(world.code, [*PEOPLE, Item(EXTRA, "电话", ItemType.TEXT, length=20)])
     origin.put(people(5), {"k000002": "139"})
-    assert once(file).published == 5
+    assert origin.once(file).published == 5
     row = topic_rows(world, 10, "look")["k000002"]
     assert row == ("k000002", "居民2", date(2001, 2, 3), Decimal("0.02"), "139")
 
 
-def test_a_database_that_goes_away_is_waited_for(world: World, origin: Origin) -> None:
+def test_a_source_that_goes_away_is_waited_for(world: World, origin: Origin) -> None:
     if origin.cluster is None:
-        pytest.skip("a file does not go away")
+        pytest.skip("the adapter itself is the server; its clients post again")
     origin.put(people(30))
     with background(write_file(world, "source", origin)) as engine:
         wait_until(lambda: engine.summary.published == 30, 30, "a first pass")

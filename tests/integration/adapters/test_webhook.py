@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from adapters import patience
 from exchange.errors import SinkProblem
-from tests.integration.adapters.places import Place, World, write_file
+from tests.integration.adapters.http_targets import Hook
+from tests.integration.adapters.places import World, write_file
 from tests.integration.adapters.runs import background, once, until_idle
 from tests.integration.adapters.test_sinks import person, publish, receipts
-from tests.support.http_places import Answer, HttpPlace, Said
 from tests.support.wait import wait_until
-
-SECRET = "shared key of the hook"
-
-
-class Hook(Place):
-    """A receiver that applies what it accepts, and drops a delivery that it knows."""
-
-    def __init__(self, directory: Path) -> None:
-        self.server = HttpPlace(self.take)
-        self.secret = directory / "hook.secret"
-        self.secret.write_text(SECRET, encoding="utf-8")
-        self.outbox = directory / "hook.outbox"
-        self.status = 200
-        self.headers: dict[str, str] = {}
-        self.deliveries: dict[str, bytes] = {}
-        self.rows: dict[str, dict[str, Any] | None] = {}
-        self.log: list[tuple[str, str]] = []
-
-    def part(self) -> dict[str, Any]:
-        return {
-            "kind": "webhook", "url": f"{self.server.url}/hook", "secret_file": str(self.secret),
-            "outbox": str(self.outbox), "most_records": 10, "timeout_s": 5.0,
-        }  # fmt: skip
-
-    def take(self, said: Said) -> Answer:
-        signed = said.headers["X-Exchange-Timestamp"].encode() + b"." + said.body
-        expected = "sha256=" + hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
-        assert hmac.compare_digest(said.headers["X-Exchange-Signature"], expected)
-        if self.status != 200:
-            return Answer(self.status, b"", self.headers)
-        body = json.loads(said.body)
-        assert said.headers["X-Exchange-Delivery"] == body["delivery"]
-        known = self.deliveries.setdefault(body["delivery"], said.body)
-        assert known == said.body, "the same id has the same bytes"
-        for record in body["records"]:
-            self.rows[record["key"]] = record["row"]
-            self.log.append((body["delivery"], record["key"]))
-        return Answer(204)
 
 
 @pytest.fixture
 def hook(tmp_path: Path) -> Iterator[Hook]:
     made = Hook(tmp_path)
     yield made
-    made.server.close()
+    made.close()
 
 
 @pytest.fixture
@@ -78,9 +37,9 @@ def test_changes_and_deletes_arrive_in_order_and_the_receipts_agree(world: World
     publish(world, person(3, name="改名", born=None), deleted=("k5",))
     summary = until_idle(file)
     assert (summary.landed, summary.deleted) == (26, 1)
-    assert hook.rows["k3"] == {"id": "k3", "name": "改名", "born": None, "amount": "0.03"}
-    assert hook.rows["k4"] == {"id": "k4", "name": "居民4", "born": "2001-02-03", "amount": "0.04"}
-    assert hook.rows["k5"] is None
+    assert hook.records["k3"] == {"id": "k3", "name": "改名", "born": None, "amount": "0.03"}
+    assert hook.records["k4"] == {"id": "k4", "name": "居民4", "born": "2001-02-03", "amount": "0.04"}
+    assert hook.records["k5"] is None
     assert [key for _, key in hook.log].index("k3") < 27 - 1 - [key for _, key in hook.log][::-1].index("k3")
     published = {r.batch: (r.count, r.deletes, r.digest) for r in receipts(world.owner).values()}
     assert {r.batch: (r.count, r.deletes, r.digest) for r in receipts(world.reader).values()} == published
@@ -97,15 +56,45 @@ def test_a_webhook_that_is_in_trouble_loses_nothing(
     with background(file) as engine:
         wait_until(lambda: engine.summary.waits >= 2, 60, "two waits")
         publish(world, person(9))
-        assert not hook.rows
+        assert not hook.records
         assert not receipts(world.reader), "what was not accepted has no receipt"
         hook.status = 200
-        wait_until(lambda: len(hook.rows) == 6, 60, "all that was published meanwhile")
+        wait_until(lambda: len(hook.records) == 6, 60, "all that was published meanwhile")
         wait_until(lambda: sum(r.count for r in receipts(world.reader).values()) == 6, 30, "the receipts")
     assert engine.error is None
     assert engine.summary.landed == 6
     tried = {said.headers["X-Exchange-Delivery"] for said in hook.server.said}
     assert tried == set(hook.deliveries), "each delivery kept its id over all tries"
+
+
+@pytest.mark.long
+def test_a_webhook_that_answers_500_for_an_hour_loses_nothing(
+    world: World, hook: Hook, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of the longest waits, each a hundredth as long: each try is a real one."""
+    exponential, waited = patience._exponential, 0.0
+    monkeypatch.setattr(patience, "_exponential", lambda state: exponential(state) / 100)
+    hook.status = 500
+    publish(world, person(0))
+    with background(file) as engine:
+        published = 1
+        while waited < 3600:
+            tries = engine.summary.waits
+            publish(world, person(published), deleted=(f"k{published - 2}",) if published > 1 else ())
+            published += 1
+            wait_until(lambda known=tries: engine.summary.waits >= known + 10 or engine.ended(), 60, "tries")  # type: ignore[misc]
+            waited += 10 * patience.LONGEST_WAIT_S
+        assert not engine.ended(), str(engine.error)
+        assert not hook.records
+        with sqlite3.connect(hook.outbox) as outbox:
+            assert outbox.execute("SELECT count(*) FROM exchange_delivery").fetchone() == (1,), "it does not grow"
+        hook.status = 200
+        wait_until(lambda: f"k{published - 1}" in hook.records, 60, "all that was published meanwhile")
+        total = published + published - 2
+        wait_until(lambda: sum(r.count for r in receipts(world.reader).values()) == total, 60, "the receipts")
+    assert engine.error is None
+    assert set(hook.rows()) == {f"k{published - 2}", f"k{published - 1}"}
+    assert len(hook.log) == total, "each once"
 
 
 def test_a_refusal_stops_the_adapter_and_the_delivery_is_kept(world: World, hook: Hook, file: Path) -> None:
@@ -118,7 +107,7 @@ def test_a_refusal_stops_the_adapter_and_the_delivery_is_kept(world: World, hook
     assert len(hook.server.said) == 3
     hook.status = 200
     until_idle(file)
-    assert set(hook.rows) == {"k1"}
+    assert set(hook.records) == {"k1"}
     assert sum(r.count for r in receipts(world.reader).values()) == 1
 
 
@@ -129,7 +118,7 @@ def test_killed_after_a_delivery_was_accepted_it_comes_again_under_its_id(world:
     assert killed.returncode == -signal.SIGKILL
     assert len(hook.log) == 10
     until_idle(file)
-    assert len(hook.rows) == 30
+    assert len(hook.records) == 30
     ids = [said.headers["X-Exchange-Delivery"] for said in hook.server.said]
     assert len(ids) == 4, "one of the three came twice"
     assert len(set(ids)) == 3

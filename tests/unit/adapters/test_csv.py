@@ -69,6 +69,7 @@ def test_bytes_of_another_encoding_reject_their_line_only(tmp_path: Path) -> Non
         ("x,name,2024-01-31,,more", None, "too_many_columns", b"x"),
         ("x,name,2024-02-30,", "born", "type_D", b"x"),
         ("x,name,31.1.2024,", "born", "type_D", b"x"),
+        ("x,name,0000-00-00,", "born", "type_D", b"x"),
         ("x,name,,91440000MA00DEM14H", "uscc", "check_uscc", b"x"),
         ("x,na\x00me,,", "name", "nul", b"x"),
         ('x,"name"s,,', None, "quote", None),
