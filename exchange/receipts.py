@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,8 +12,10 @@ import xxhash
 
 from exchange.contract import Contract
 from exchange.record import Received
+from exchange.signing import SigningKey, is_signed
 
 MODULUS = 1 << 128
+SIGNED_AS = b"exchange-receipt-v1\n"  # so that the signature of a receipt is that of nothing else
 
 
 class Side(StrEnum):
@@ -41,6 +43,7 @@ class Receipt:
     ``batch``: 32 hex digits, as in the records' header; ``digest``: 32 hex digits; ``count``: records, deletes
     among them; offsets are those of the first and last record, unknown (None) to a publisher;
     ``landing``: the destination's own id, new when a destination starts from nothing; ``at``: milliseconds, UTC.
+    ``kid`` and ``signature``: the system's key that signed ``statement()``; None: not signed.
     """
 
     id: str
@@ -59,10 +62,27 @@ class Receipt:
     first_offset: int | None = None
     last_offset: int | None = None
     landing: str | None = None
+    kid: str | None = None
+    signature: str | None = None
 
     def to_bytes(self) -> bytes:
-        """Return the receipt as compact JSON, UTF-8."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode()
+        """Return the receipt as compact JSON, UTF-8; what is None is left out, so an older registry reads it too."""
+        return _compact({name: value for name, value in asdict(self).items() if value is not None})
+
+    def statement(self) -> bytes:
+        """Return the canonical bytes that are signed: JSON, sorted names, nothing that is None, no signature."""
+        said = asdict(self)
+        return SIGNED_AS + _compact(
+            {name: said[name] for name in sorted(said) if said[name] is not None and name not in {"kid", "signature"}}
+        )
+
+    def signed(self, key: SigningKey) -> Receipt:
+        """Return the receipt with a signature over its statement."""
+        return replace(self, kid=key.kid, signature=key.sign(self.statement()))
+
+    def is_signed_by(self, jwk: Mapping[str, str]) -> bool:
+        """Whether the owner of a public key has signed it."""
+        return self.signature is not None and is_signed(jwk, self.statement(), self.signature)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Receipt:
@@ -107,6 +127,10 @@ def landed_receipts(
         )
         for (batch, partition), part in parts.items()
     ]
+
+
+def _compact(said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def hex_digest(digest: int) -> str:

@@ -15,6 +15,8 @@ from registry.access.limits import Limits
 from registry.access.tokens import Tokens
 from registry.audit.parts import Audit, audit_of
 from registry.catalogue import directory
+from registry.certificates.issuer import Issuer
+from registry.certificates.signer import CertificateSigner
 from registry.clock import Clock, utc_now
 from registry.database import Database, database_url
 from registry.enforcement.acls import Policy
@@ -48,6 +50,7 @@ LEASE_TTL_S = 20.0
 LEASE_TASK = "enforcement"
 COURIER_TASK = "notices"
 RECONCILIATION_TASK = "reconciliation"
+CERTIFICATES_DIR = "certificates"
 WEBHOOK_KEY_FILE = "webhook.key"
 
 
@@ -74,6 +77,8 @@ class Runtime:
     observer: Observer
     matcher: Matcher
     rounds: Rounds
+    certificates: CertificateSigner
+    issuer: Issuer
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:
@@ -161,7 +166,13 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         metrics=metrics,
         interval_s=settings.enforcer.interval_s,
     )
-    intake = Intake(config=client, database=database, clock=clock, metrics=metrics)
+    intake = Intake(
+        config=client,
+        database=database,
+        clock=clock,
+        metrics=metrics,
+        signatures_required=settings.reconciliation.signatures == "require",
+    )
     courier = _courier(settings, client, database, clock, metrics, holder)
     observer = Observer(
         database=database,
@@ -175,6 +186,16 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         database=database, clock=clock, metrics=metrics, witness=TopicWitness(client), grace_s=group.receipt_grace_s
     )
     matching = LeaseKeeper(database, clock, task=RECONCILIATION_TASK, holder=holder, ttl_s=LEASE_TTL_S)
+    certificates = CertificateSigner(group.data_dir / CERTIFICATES_DIR)
+    issuer = Issuer(
+        database=database,
+        clock=clock,
+        metrics=metrics,
+        signer=certificates,
+        node=settings.node.division,
+        grace_s=group.receipt_grace_s,
+        after_s=settings.reconciliation.certificate_after_s,
+    )
     return Runtime(
         settings,
         database,
@@ -194,7 +215,9 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         courier,
         observer,
         matcher,
-        Rounds(matcher, matching, settings.reconciliation.interval_s),
+        Rounds(matcher, issuer, matching, settings.reconciliation.interval_s),
+        certificates,
+        issuer,
     )
 
 

@@ -14,6 +14,7 @@ from exchange.cli import (
     adapter,
     audit,
     catalog,
+    certificate,
     demo,
     difference,
     grant,
@@ -51,6 +52,7 @@ MODULES = (
     notice,
     objection,
     difference,
+    certificate,
 )
 
 app = typer.Typer(

@@ -19,6 +19,7 @@ FOR_PROGRAMS = {
     "GET node": "what a client is told of the broker",
     "GET resources/{resource}/contract": "what an adapter is told",
     "GET systems/self": "what an adapter is told",
+    "POST receipt-keys": "what SDK and adapters tell at each start",
 }
 COMMANDS = {
     "GET audit/entries": "audit list",
@@ -32,6 +33,9 @@ COMMANDS = {
     "GET authorities/{division}": "org authorities",
     "PUT authorities/{division}": "org set-authority",
     "DELETE authorities/{division}": "org end-authority",
+    "GET certificate-keys": "certificate keys",
+    "GET certificates": "certificate list",
+    "GET certificates/{certificate_id}": "certificate show",
     "GET catalogue/dcat": "catalog dcat",
     "GET catalogue/export": "catalog export",
     "POST catalogue/import": "catalog import",
@@ -111,6 +115,8 @@ COMMANDS = {
     "POST systems/{client_id}/deactivate": "system off",
     "PUT systems/{client_id}/key": "system key",
     "POST systems/{client_id}/secret": "system secret",
+    "GET systems/{client_id}/receipt-keys": "system receipt-keys",
+    "POST systems/{client_id}/receipt-keys/{kid}/end": "system end-receipt-key",
     "GET systems/{client_id}/webhook": "system webhook",
     "PUT systems/{client_id}/webhook": "system set-webhook",
     "DELETE systems/{client_id}/webhook": "system end-webhook",
