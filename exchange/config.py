@@ -30,9 +30,7 @@ from exchange.text import Text
 
 PREFIX = "EXCHANGE_"
 ENVIRONMENT = "environment"
-BESIDE: JsonDict = {
-    "beside": True
-}  # json_schema_extra of a path that is the file's own folder unless something else is said
+BESIDE: JsonDict = {"beside": True}  # json_schema_extra of a path that is the file's own folder by default
 
 
 class Group(BaseModel):

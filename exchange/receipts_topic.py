@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import ConfigDict
+
 from exchange.config import load
 from exchange.contract import receipts_topic
 from exchange.kafka import Broker
@@ -17,7 +19,7 @@ from exchange.settings import SystemSettings
 class _System(SystemSettings):
     """An adapter's file is a system's file too, with more in it."""
 
-    model_config = {**SystemSettings.model_config, "extra": "ignore"}
+    model_config = ConfigDict(extra="ignore")
 
 
 def own_receipts(settings: SystemSettings | Path) -> tuple[str, Iterator[Receipt]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from registry.organisation import divisions
 from registry.organisation.domain import Role
 from registry.organisation.models import User
 from registry.organisation.users import NewUser, add_user
+from registry.provenance.finder import TopicFinder
 from registry.receipts.intake import Intake
 from registry.receipts.matching import Matcher
 from registry.receipts.rounds import Rounds
@@ -52,6 +53,7 @@ COURIER_TASK = "notices"
 RECONCILIATION_TASK = "reconciliation"
 CERTIFICATES_DIR = "certificates"
 WEBHOOK_KEY_FILE = "webhook.key"
+PROVENANCE_KEY_FILE = "provenance.key"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Runtime:
     rounds: Rounds
     certificates: CertificateSigner
     issuer: Issuer
+    finder: TopicFinder
+    provenance_key: bytes = field(repr=False)
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:
@@ -218,6 +222,8 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         Rounds(matcher, issuer, matching, settings.reconciliation.interval_s),
         certificates,
         issuer,
+        TopicFinder(client, patience),
+        _private_key(group.data_dir / PROVENANCE_KEY_FILE),
     )
 
 
@@ -228,7 +234,7 @@ def _courier(
     return Courier(
         bus=Bus(client, settings.broker.timeout_s),
         sender=Sender(networks(group.webhook_networks), group.webhook_timeout_s),
-        key=_webhook_key(settings.registry.data_dir / WEBHOOK_KEY_FILE),
+        key=_private_key(settings.registry.data_dir / WEBHOOK_KEY_FILE),
         database=database,
         lease=LeaseKeeper(database, clock, task=COURIER_TASK, holder=holder, ttl_s=LEASE_TTL_S),
         clock=clock,
@@ -249,7 +255,7 @@ def _first_password(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _webhook_key(path: Path) -> bytes:
+def _private_key(path: Path) -> bytes:
     if not path.exists():
         secrets.write_private(path, secrets.new_secret().encode())
     return path.read_bytes()

@@ -24,10 +24,7 @@ KEYS = Text(
     "the registry's public keys (JWKS), as `exchange certificate keys` prints them; kept elsewhere",
     "登记中心公钥（JWKS），由 `exchange certificate keys` 输出，应另行保存",
 )
-AS = Text(
-    "one's own system (its TOML file): compares with the receipts in its topic",
-    "本方系统的 TOML 文件：与其回执主题比对",
-)
+AS = Text("one's own system's TOML file: compares with the receipts in its topic", "本方系统的 TOML 文件：与其回执比对")
 RECEIPTS = Text("one's own receipts, JSON lines, in place of the topic", "本方回执文件（JSON 行），代替回执主题")
 OWN = Text("the client_id that the receipts file belongs to", "回执文件所属的 client_id")
 COLUMNS = {
@@ -177,11 +174,9 @@ def _from_topic(system: Path) -> tuple[str, Iterator[Receipt]]:
 
 
 def _flat(certificate: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in certificate.items() if not isinstance(value, (dict, list))} | {
-        f"{group}.{name}": value
-        for group in ("published", "landed", "account")
-        for name, value in certificate[group].items()
-    }
+    plain = {name: value for name, value in certificate.items() if not isinstance(value, (dict, list))}
+    groups = [name for name, value in certificate.items() if isinstance(value, dict)]
+    return plain | {f"{group}.{name}": value for group in groups for name, value in certificate[group].items()}
 
 
 def _words(certificate: dict[str, Any]) -> dict[str, Text]:

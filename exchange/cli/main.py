@@ -27,6 +27,7 @@ from exchange.cli import (
     output,
     request,
     system,
+    trace,
     user,
 )
 from exchange.errors import ExchangeError
@@ -53,6 +54,7 @@ MODULES = (
     objection,
     difference,
     certificate,
+    trace,
 )
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from exchange.certificate import Sheet, sheet_of
@@ -71,7 +71,7 @@ class Draft:
     def _author(self, side: Side) -> str:
         return self.grant.resource.source_system if side is Side.PUBLISHED else self.grant.client_id
 
-    def _of(self, side: Side) -> tuple[Any, ...]:
+    def _of(self, side: Side) -> tuple[ColumnElement[bool], ...]:
         since, until = self._period(side)
         resource: Resource = self.grant.resource
         return (

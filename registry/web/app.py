@@ -18,6 +18,7 @@ from registry.certificates import api as certificates
 from registry.notices import api as notices
 from registry.objections import api as objections
 from registry.organisation import api as organisation
+from registry.provenance import api as provenance
 from registry.receipts import api as receipts
 from registry.receipts import keys_api as receipt_keys
 from registry.running import api as running
@@ -66,6 +67,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         receipts,
         receipt_keys,
         certificates,
+        provenance,
         running,
         schema_registry,
         audit,

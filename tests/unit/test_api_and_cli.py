@@ -84,6 +84,7 @@ COMMANDS = {
     "POST objections/{objection_id}/mark": "objection mark",
     "POST objections/{objection_id}/verify": "objection verify",
     "GET reconciliation": "difference totals",
+    "POST provenance": "trace",
     "POST request-batches": "request new",
     "GET requests": "request list",
     "POST requests": "request new",
