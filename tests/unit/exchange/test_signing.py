@@ -69,7 +69,8 @@ def test_no_field_can_be_changed_unseen(name: str) -> None:
     changed: dict[str, Any] = {name: other}
     assert not replace(signed, **changed).is_signed_by(key.jwk)
     if getattr(Receipt, name, "needed") is None:
-        assert not replace(signed, **{name: None}).is_signed_by(key.jwk)
+        gone: dict[str, Any] = {name: None}
+        assert not replace(signed, **gone).is_signed_by(key.jwk)
 
 
 def test_a_signature_has_one_spelling() -> None:
@@ -127,7 +128,7 @@ def test_a_public_key_is_nothing_else() -> None:
         {"kty": "RSA"},
         {**jwk, "x": "?" * 43},
     ):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"key|x is not|base64url"):
             read_jwk(odd)
 
 
