@@ -74,7 +74,12 @@ class Sides:
         )
         if side is Side.PUBLISHED:
             return published
-        where: dict[str, Any] = {"partition": 0, "first_offset": first, "last_offset": first + count - 1, "landing": "one"}
+        where: dict[str, Any] = {
+            "partition": 0,
+            "first_offset": first,
+            "last_offset": first + count - 1,
+            "landing": "one",
+        }
         return replace(published, id=uuid.uuid4().hex, client_id=self.reader.client_id, **where)
 
     def say(self, receipt: Receipt, *, outcome: str | None = None) -> None:
