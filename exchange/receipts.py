@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -67,14 +67,14 @@ class Receipt:
 
     def to_bytes(self) -> bytes:
         """Return the receipt as compact JSON, UTF-8; what is None is left out, so an older registry reads it too."""
-        return _compact({name: value for name, value in asdict(self).items() if value is not None})
+        return _compact(self._said(NAMES))
 
     def statement(self) -> bytes:
         """Return the canonical bytes that are signed: JSON, sorted names, nothing that is None, no signature."""
-        said = asdict(self)
-        return SIGNED_AS + _compact(
-            {name: said[name] for name in sorted(said) if said[name] is not None and name not in {"kid", "signature"}}
-        )
+        return SIGNED_AS + _compact(self._said(STATED))
+
+    def _said(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def signed(self, key: SigningKey) -> Receipt:
         """Return the receipt with a signature over its statement."""
@@ -94,6 +94,10 @@ class Receipt:
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise ValueError(f"not a receipt: {exc}") from exc
         return receipt
+
+
+NAMES = tuple(field.name for field in fields(Receipt))
+STATED = tuple(sorted(set(NAMES) - {"kid", "signature"}))
 
 
 def landed_receipts(
