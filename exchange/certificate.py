@@ -145,7 +145,7 @@ def _key(keys: Sequence[Jwk], kid: object) -> dict[str, str] | None:
     for each in keys:
         try:
             jwk = read_jwk(each)
-        except ValueError:
+        except (AttributeError, TypeError, ValueError):  # not a key, or not one of these
             continue
         if kid_of(jwk) == kid:
             return jwk

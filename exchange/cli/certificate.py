@@ -126,7 +126,8 @@ def verify(
     from exchange.certificate import compare, read_json  # noqa: PLC0415 - `exchange --help` stays quick
     from exchange.certificate import verify as judge  # noqa: PLC0415
 
-    said = judge(str(file), read_json(file), read_json(keys).get("keys") or [])
+    known = read_json(keys).get("keys")
+    said = judge(str(file), read_json(file), known if isinstance(known, list) else [])
     own = _own(system, receipts, client_id)
     findings = []
     if own is not None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from exchange import Publisher, Subscriber
+from exchange.cli.main import app
 from exchange.receipts import Receipt, Side
 from exchange.receipts_topic import own_receipts
 from exchange.settings import SystemSettings
@@ -39,7 +42,7 @@ def moved(parties: tuple[Office, Office, str], folder: Path) -> tuple[SystemSett
     owner, reader, code = parties
     out, inward = keyed(owner, folder / "out"), keyed(reader, folder / "in")
     with Publisher.open(out, code) as publisher, publisher.batch() as batch:
-        batch.put({"id": PERSON[:20], "name": "某人"})
+        batch.put({"id": PERSON, "name": "某人"})
     with Subscriber.open(inward, code) as subscriber:
         for records in subscriber.batches(idle_s=3):
             subscriber.done(records)
@@ -47,7 +50,7 @@ def moved(parties: tuple[Office, Office, str], folder: Path) -> tuple[SystemSett
 
 
 def test_both_sides_sign_by_themselves_and_the_record_is_traced(
-    parties: tuple[Office, Office, str], tmp_path: Path
+    parties: tuple[Office, Office, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner, reader, code = parties
     sides = zip((owner, reader), moved(parties, tmp_path), (Side.PUBLISHED, Side.LANDED), ("out", "in"), strict=True)
@@ -72,3 +75,12 @@ def test_both_sides_sign_by_themselves_and_the_record_is_traced(
     (receiver,) = trail["receivers"]
     assert (receiver["client_id"], receiver["signed"], receiver["grant_state"]) == (reader.client_id, True, "active")
     assert reader.admin.trace(code, batch=trail["batch"])["trails"][0]["receivers"] == [receiver]
+
+    for variable, value in zip(("URL", "USER", "PASSWORD"), (owner.registry.url, *owner.login), strict=True):
+        monkeypatch.setenv(f"EXCHANGE_LOGIN_{variable}", value)
+    shown = CliRunner().invoke(app, ["trace", "-", "--resource", code], input=f"{PERSON}\n", catch_exceptions=False)
+    assert shown.exit_code == 0, shown.output
+    assert owner.client_id in shown.output
+    assert trail["batch"] in shown.output
+    told = CliRunner().invoke(app, ["trace", PERSON, "--resource", code, "--json"], catch_exceptions=False)
+    assert json.loads(told.output)["trails"] == [trail]
