@@ -55,7 +55,7 @@ class AdapterSettings(Group):
 class Limits(Group):
     """How big batches are, and how much may go wrong before the adapter stops."""
 
-    batch_rows: int = Field(default=5000, ge=1, le=100_000, description="most rows in one transaction")
+    batch_rows: int = Field(default=10_000, ge=1, le=100_000, description="most rows in one transaction")
     batch_bytes: int = Field(
         default=BATCH_BYTES, ge=1, description="a batch that is about this large is not filled further"
     )

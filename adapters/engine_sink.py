@@ -11,13 +11,15 @@ from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
 from adapters.overlap import Overlap
 from adapters.patience import Stopped
-from adapters.protocol import Landing, Reject, Resting, Sink
+from adapters.protocol import Landing, Reject, Resting, Sink, TakesColumns
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
+from exchange.arrow_changes import ChangeReader
 from exchange.errors import ExchangeError, NotConnected, Refused, TooManyRejects
 from exchange.receipts import landed_receipts
-from exchange.record import Received, next_offsets
+from exchange.record import Raw, Received, next_offsets
 from exchange.subscriber import Subscriber
+from exchange.wire import HEADER_BYTES, schema_id_of
 
 log = logging.getLogger("exchange.adapter")
 
@@ -40,10 +42,11 @@ class SinkEngine:
         self._watch = ContractWatch(self._settings, self._settings.adapter.resource)
         self._subscriber: Subscriber | None = None
         self._sink: Sink | None = None
+        self._columns: ChangeReader | None = None  # of a destination that takes columns
         self._expected: dict[int, int] = {}
         self._owed = True  # receipts of an earlier run may be unsent
         self._forwarded = 0.0
-        self._overlap = Overlap()
+        self._overlap = Overlap("landing")
         self._landed: dict[int, int] = {}  # offsets that the broker was not told yet
         self._held: ExchangeError | None = None  # an error that waits until the records before it have landed
         self.summary = run.summary
@@ -106,7 +109,7 @@ class SinkEngine:
         try:
             subscriber, sink = self._connected()
             taken = subscriber.taken_bytes
-            records = subscriber.poll(self._limits.rows_at_once, POLL_S)
+            records = subscriber.take(self._limits.rows_at_once, POLL_S)
             self._run.keeper.behind = subscriber.behind()
             if records:
                 self._run.keeper.newest_ms = records[-1].timestamp_ms
@@ -130,15 +133,15 @@ class SinkEngine:
             raise
         return bool(records)
 
-    def _more(self, subscriber: Subscriber, have: int, most_bytes: int) -> list[Received]:
+    def _more(self, subscriber: Subscriber, have: int, most_bytes: int) -> list[Raw]:
         """Fill the landing while more comes at once: big transactions are quicker, but nothing waits for company."""
-        more: list[Received] = []
+        more: list[Raw] = []
         deadline = time.monotonic() + self._limits.batch_wait_ms / 1000
         while (room := self._limits.rows_at_once - have - len(more)) > 0 and (left := deadline - time.monotonic()) > 0:
             if subscriber.taken_bytes >= most_bytes:
                 break
             try:
-                found = subscriber.poll(room, min(left, PAUSE_S))
+                found = subscriber.take(room, min(left, PAUSE_S))
                 if not found:
                     break
                 more += found
@@ -151,16 +154,17 @@ class SinkEngine:
         if size:
             self._run.metrics.add("exchange_landed_bytes_total", size, **self._run.labels)
 
-    def _land(self, subscriber: Subscriber, sink: Sink, records: Sequence[Received]) -> None:
+    def _land(self, subscriber: Subscriber, sink: Sink, records: Sequence[Raw]) -> None:
         began = time.monotonic()
         contract = subscriber.contract
-        good = [record for record in records if record.fault is None]
-        self._set_aside(contract.topic, [record for record in records if record.fault is not None])
+        columns = self._columns.read(records) if self._columns is not None else None
+        rows = self._rows(subscriber, records) if columns is None else []
+        good: Sequence[Raw | Received] = rows if columns is None else records
         offsets = next_offsets(records)
         now_ms = time.time_ns() // 1_000_000
         landing = Landing(
             topic=contract.topic,
-            changes=[(record.key, record.row) for record in good],
+            changes=[(record.key, record.row) for record in rows] if columns is None else columns,
             positions={part: (self._expected.get(part, 0), offset) for part, offset in offsets.items()},
             receipts=landed_receipts(good, contract, subscriber.client_id, self._run.name, sink.landing_id(), now_ms),
         )
@@ -169,7 +173,13 @@ class SinkEngine:
         self._overlap.start(lambda: sink.write(landing), lambda: self._has_landed(offsets, good, began))
         self._expected.update(offsets)
 
-    def _has_landed(self, offsets: Mapping[int, int], good: Sequence[Received], began: float) -> None:
+    def _rows(self, subscriber: Subscriber, records: Sequence[Raw]) -> list[Received]:
+        """Return the records with their rows; those that are no record of the resource are set aside."""
+        decoded = subscriber.decoded(records)
+        self._set_aside(subscriber.contract.topic, [record for record in decoded if record.fault is not None])
+        return [record for record in decoded if record.fault is None]
+
+    def _has_landed(self, offsets: Mapping[int, int], good: Sequence[Raw | Received], began: float) -> None:
         self._owed = True
         self._landed.update(offsets)
         self._count(good, time.monotonic() - began)
@@ -193,8 +203,8 @@ class SinkEngine:
                 rejected=self.summary.rejected, limit=self._limits.max_rejects, file=self._rejects.path
             )
 
-    def _count(self, good: Sequence[Received], seconds: float) -> None:
-        deletes = sum(record.row is None for record in good)
+    def _count(self, good: Sequence[Raw | Received], seconds: float) -> None:
+        deletes = sum(record.deleted for record in good)
         self.summary.landed += len(good) - deletes
         self.summary.deleted += deletes
         self.summary.passes += 1
@@ -242,6 +252,8 @@ class SinkEngine:
                 exclusive=True,
                 metrics=self._run.metrics,
             )
+            takes = isinstance(self._sink, TakesColumns) and self._sink.takes_columns
+            self._columns = ChangeReader(self._subscriber.contract) if takes else None
         return self._subscriber, self._sink
 
     def _open_sink(self) -> Sink:
@@ -268,5 +280,6 @@ class SinkEngine:
             self._sink = None
 
 
-def _schemas(records: Sequence[Received]) -> set[int]:
-    return {record.schema_id for record in records if record.schema_id is not None}
+def _schemas(records: Sequence[Raw]) -> set[int]:
+    headers = {record.value[:HEADER_BYTES] for record in records if record.value is not None}
+    return set(map(schema_id_of, headers))

@@ -12,6 +12,7 @@ from adapters.coerce import LARGEST_ROW, as_text, key_of
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
 from adapters.errors import TooManyDeletes
+from adapters.overlap import Overlap
 from adapters.patience import Stopped
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Retaining, Source
 from adapters.rejects import RejectFile
@@ -64,6 +65,7 @@ class SourceEngine:
         self._publisher: Publisher | None = None
         self._source: Source | None = None
         self._handed_over = False  # a pass over the whole ended with a position
+        self._overlap = Overlap("commit")
         self.summary = run.summary
 
     def run(self) -> Summary:
@@ -75,6 +77,7 @@ class SourceEngine:
             pass
         finally:
             self._disconnect()
+            self._overlap.close()
             self.summary.seconds = round(time.monotonic() - began, 3)
             self.summary.rejects_file = str(self._rejects.path) if self._rejects.path else None
         return self.summary
@@ -155,6 +158,7 @@ class SourceEngine:
         return self._publisher, self._source
 
     def _disconnect(self) -> None:
+        self._overlap.leave()
         if self._source is not None:
             self._source.close()
             self._source = None
@@ -171,7 +175,10 @@ class SourceEngine:
             self._publish(publisher, current, batch, None)
             position = batch.position
             if self._run.leaving:
-                return
+                break
+        self._overlap.finish()
+        if self._run.leaving:
+            return
         self._delete(publisher, current)
         if position is not None:
             with publisher.batch() as end:
@@ -219,27 +226,51 @@ class SourceEngine:
         return idle is not None and time.monotonic() - active >= idle
 
     def _publish(self, publisher: Publisher, current: Pass, read: ReadBatch, position: Position | None) -> None:
+        """Publish a batch; of a pass over the whole, the next one is read while this one is being committed."""
         began = time.monotonic()
-        with publisher.batch() as batch:
-            rejects = [*read.rejects, *self._rows(publisher, current, read, batch)]
-            for key in read.deleted:
-                batch.delete(key)
-            if rejects:
-                for payload in self._rejects.write(rejects):
-                    batch.reject(payload)
-            if position is not None:
-                batch.set_position(position)
+        keys, data = publisher.encode_rows(read.rows) if read.rows else ([], [])
+        self._overlap.finish()
+        batch = publisher.batch()
+        try:
+            rejects = [*read.rejects, *self._rows(publisher, current, read, batch, keys, data)]
+            self._fill(batch, read, rejects, position)
+        except BaseException:
+            batch.abort()
+            raise
+        self._overlap.start(batch.commit, lambda: self._published(current, batch, read, rejects, began))
+        if not current.whole:
+            self._overlap.finish()  # before its source is asked for more, which tells it that this is safe
+        self._run.pace(len(read.rows))
+
+    def _fill(self, batch: Batch, read: ReadBatch, rejects: Sequence[Reject], position: Position | None) -> None:
+        for key in read.deleted:
+            batch.delete(key)
+        if rejects:
+            for payload in self._rejects.write(rejects):
+                batch.reject(payload)
+        if position is not None:
+            batch.set_position(position)
+
+    def _published(self, current: Pass, batch: Batch, read: ReadBatch, rejects: Sequence[Reject], began: float) -> None:
         self._count(batch, read, rejects)
         self._run.metrics.observe("exchange_batch_seconds", time.monotonic() - began, **self._run.labels)
         self._judge(current, rejects)
-        self._run.pace(len(read.rows))
 
-    def _rows(self, publisher: Publisher, current: Pass, read: ReadBatch, batch: Batch) -> list[Reject]:
+    def _rows(
+        self,
+        publisher: Publisher,
+        current: Pass,
+        read: ReadBatch,
+        batch: Batch,
+        keys: list[bytes],
+        data: list[bytes],
+    ) -> list[Reject]:
         """Put the rows that the topic does not have yet; return those that came twice with other values."""
-        if not read.rows:
+        if not data:
             return []
-        keys, data = publisher.encode_rows(read.rows)
-        large = {at for at, datum in enumerate(data) if len(datum) > LARGEST_ROW}
+        large: set[int] = set()
+        if max(map(len, data)) > LARGEST_ROW:
+            large = {at for at, datum in enumerate(data) if len(datum) > LARGEST_ROW}
         rejects = [self._reject(publisher, current, read, at, "too_large", _TOO_LARGE) for at in large]
         if not current.whole:
             batch.put_all(*_without(large, keys, data) if large else (keys, data))

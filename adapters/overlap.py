@@ -1,4 +1,4 @@
-"""One call at a time in a thread of its own: a landing is written while the next one is read and decoded."""
+"""One call at a time in a thread of its own: a batch is committed, a landing written, while the next one is read."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from exchange.errors import ExchangeError
 class Overlap:
     """Holds at most one call; ``then`` runs in the caller's thread once the call has succeeded."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="landing")
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._running: tuple[Future[None], Callable[[], None]] | None = None
 
     def start(self, call: Callable[[], None], then: Callable[[], None]) -> None:

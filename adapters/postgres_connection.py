@@ -55,6 +55,7 @@ class Wire:
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self._connection = connection
         self._pg = connection.pgconn
+        self._ended = False  # ``take`` met the end of the copy, which ``piece`` is to tell
 
     def send(self, command: str) -> None:
         """Start one command."""
@@ -78,7 +79,8 @@ class Wire:
 
     def piece(self, timeout_s: float) -> memoryview | bytes | None:
         """Return one CopyData; None when none came in time, empty when the copy has ended. Errors: psycopg.Error."""
-        size, data = self._pg.get_copy_data(1)
+        size, data = (ENDED, b"") if self._ended else self._pg.get_copy_data(1)
+        self._ended = False
         if size == 0 and self._arrived(timeout_s):
             size, data = self._pg.get_copy_data(1)
         if size > 0:
@@ -91,6 +93,20 @@ class Wire:
             if result.status in (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH):
                 break  # the server said that it has no more, and waits for us
         return b""
+
+    def take(self, into: list[memoryview | bytes], pieces: int, size: int) -> int:
+        """Append CopyData that have come, at most so many, until they have about ``size`` bytes; return their bytes."""
+        get, append, taken = self._pg.get_copy_data, into.append, 0
+        for _ in range(pieces):
+            length, data = get(1)
+            if length <= 0:
+                self._ended = length == ENDED  # libpq says it once
+                break
+            append(data)
+            taken += length
+            if taken >= size:
+                break
+        return taken
 
     def put(self, data: bytes) -> None:
         """Send one CopyData. Errors: psycopg.Error."""

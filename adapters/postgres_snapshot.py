@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from psycopg import pq, sql
 
 from adapters.postgres_catalog import Table
+from adapters.postgres_columns import ColumnReader
 from adapters.postgres_connection import Wire
 from adapters.postgres_values import RowReader
 from adapters.protocol import ReadBatch, Reject, Stream
@@ -18,12 +19,13 @@ WAIT_S = 0.9
 class TableReader:
     """Reads rows of one table as the resource has them."""
 
-    def __init__(self, stream: Stream, table: Table, reader: RowReader) -> None:
+    def __init__(self, stream: Stream, table: Table, reader: RowReader, columns: ColumnReader) -> None:
         self._stream = stream
         self._table = table
         names = [stream.column(item) for item in stream.items]
         self._columns = ", ".join(sql.Identifier(name).as_string() for name in names)
         self._reader = reader
+        self._quick = columns
 
     def batches(self, wire: Wire, where: str = "") -> Iterator[ReadBatch]:
         """Yield the rows there are; an empty batch each second in which the server sends nothing."""
@@ -33,7 +35,7 @@ class TableReader:
             yield ReadBatch()
         assert started.status == pq.ExecStatus.COPY_OUT, started.status
         lines: list[memoryview | bytes] = []
-        size = 0
+        size, most_rows, most_bytes = 0, self._stream.batch_rows, self._stream.batch_bytes
         while True:
             line = wire.piece(WAIT_S)
             if line is None:
@@ -43,7 +45,9 @@ class TableReader:
                 break
             lines.append(line)
             size += len(line)
-            if len(lines) >= self._stream.batch_rows or size >= self._stream.batch_bytes:
+            if len(lines) < most_rows and size < most_bytes:
+                size += wire.take(lines, most_rows - len(lines), most_bytes - size)
+            if len(lines) >= most_rows or size >= most_bytes:
                 yield self._batch(lines)
                 lines, size = [], 0
         if lines:
@@ -67,5 +71,9 @@ class TableReader:
         return f"({' AND '.join(parts)})"
 
     def _batch(self, lines: Sequence[memoryview | bytes]) -> ReadBatch:
-        rows, rejects = self._reader.batch(b"".join(lines))
+        data = b"".join(lines)
+        quick = self._quick.rows(data) if self._quick.readable else None
+        if quick is not None:
+            return ReadBatch(rows=quick)
+        rows, rejects = self._reader.batch(data)
         return ReadBatch(rows=rows, rejects=rejects)

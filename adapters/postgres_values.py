@@ -189,8 +189,8 @@ def _unescaped(field: str) -> str | None:
 
 def _reader(item: Item, kind: ColumnKind, zone: tzinfo) -> Read | None:
     """Return how a text becomes a value; None: the text is the value. Errors of it: BadRecord, ValueError, ..."""
-    if (kind.oid, item.type) in _QUICK:
-        return _QUICK[kind.oid, item.type]
+    if (kind.oid, item.type) in QUICK:
+        return QUICK[kind.oid, item.type]
     if item.digits is not None and kind.oid in INTEGERS | {NUMERIC}:
         same = kind.digits is not None and kind.digits[1] == item.digits[1]
         return Decimal if same else lambda text: exact(item, Decimal(text))
@@ -200,6 +200,11 @@ def _reader(item: Item, kind: ColumnKind, zone: tzinfo) -> Read | None:
     if load is str and item.type in TEXTS:
         return None
     return lambda text: coerce(item, load(text), zone)
+
+
+def is_text(kind: ColumnKind) -> bool:
+    """Whether a column's text is its value."""
+    return kind.oid not in _LOADERS
 
 
 def _bool(text: str) -> bool:
@@ -225,7 +230,7 @@ _LOADERS: dict[int, Callable[[str], Any]] = {
     TIMESTAMPTZ: datetime.fromisoformat,
 }
 
-_QUICK: dict[tuple[int, ItemType], Read] = {
+QUICK: dict[tuple[int, ItemType], Read] = {
     (BOOL, ItemType.LOGICAL): _bool,
     (BYTEA, ItemType.BINARY): _bytes,
     (FLOAT4, ItemType.DOUBLE): float,
@@ -252,7 +257,7 @@ def _fine(item: Item, kind: ColumnKind) -> Callable[[list[Any]], bool]:
         (precision, scale), (most, places) = kind.digits, item.digits
         if scale <= places and precision - scale <= most - places:
             return lambda values: all(map(Decimal.is_finite, values))
-    if item.check is None and (kind.oid, item.type) in _QUICK:
+    if item.check is None and (kind.oid, item.type) in QUICK:
         return lambda _values: True
     check = row_checker((item,))
 

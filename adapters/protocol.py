@@ -22,6 +22,8 @@ from exchange.text import Text
 
 Position = Mapping[str, Any]  # plain JSON, at most 3,000 bytes of it; only its source understands it
 
+Changes = Sequence[tuple[bytes, Row | None]]  # or exchange.columnar.ColumnarChanges, which is such a sequence
+
 BATCH_BYTES = 16 * 1024 * 1024
 
 
@@ -121,7 +123,7 @@ class Landing:
     """
 
     topic: str
-    changes: Sequence[tuple[bytes, Row | None]]
+    changes: Changes
     positions: Mapping[int, tuple[int, int]]
     receipts: Sequence[Receipt] = field(default=())
 
@@ -157,6 +159,14 @@ class Resting(Protocol):
 
     def rest(self) -> None:
         """Do what is due; called about twice a second, between landings."""
+
+
+@runtime_checkable
+class TakesColumns(Protocol):
+    """A sink that is quicker with ``exchange.columnar.ColumnarChanges``; not every landing has them."""
+
+    takes_columns: bool
+    """Whether the destination that it is connected to is one of those."""
 
 
 @runtime_checkable

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from sqlalchemy import Connection, Engine, Table, bindparam, delete
 
 from adapters.databases import DatabaseConfig, Problem, name_of, open_engine, translated
-from adapters.protocol import Landing, Stream
+from adapters.protocol import Changes, Landing, Stream
 from adapters.spec import Spec
 from adapters.sql_ledger import Ledger
 from adapters.sql_table import check, create, exists
 from adapters.sql_types import convert_row, converter
 from adapters.sql_upsert import Upsert, make_upsert
+from exchange.columnar import ColumnarChanges
 from exchange.errors import SinkProblem
 from exchange.items import KeyCodec, Row
 from exchange.receipts import Receipt
@@ -61,6 +63,7 @@ class SqlSink:
         self._table: Table | None = None
         self._upsert: Upsert | None = None
         self._landing = ""
+        self.takes_columns = False
 
     def connect(self) -> None:
         """Make or check the tables. Errors: SinkProblem naming the column that does not fit."""
@@ -70,6 +73,7 @@ class SqlSink:
             self._table = self._prepare(connection)
             self._upsert = make_upsert(connection, self._table, self._stream, self._zone)
             dialect = connection.dialect.name
+        self.takes_columns = dialect == "postgresql"
         found = [(at, converter(item, dialect, self._zone)) for at, item in enumerate(self._stream.items)]
         self._converters = [(at, convert) for at, convert in found if convert is not None]
 
@@ -98,9 +102,7 @@ class SqlSink:
 
     def write(self, landing: Landing) -> None:
         """Apply all of ``landing``, or nothing; the last change of a key wins."""
-        last = dict(landing.changes)
-        rows = [convert_row(row, self._converters) for row in last.values() if row is not None]
-        gone = [key for key, row in last.items() if row is None]
+        gone, rows = self._latest(landing.changes)
         with translated(self._problem), self._opened().begin() as connection:
             self._ledger.move(connection, landing.topic, landing.positions)
             if gone:
@@ -109,6 +111,13 @@ class SqlSink:
                 assert self._upsert is not None
                 self._upsert.write(connection, rows)
             self._ledger.add_receipts(connection, landing.receipts)
+
+    def _latest(self, changes: Changes) -> tuple[list[bytes], Sequence[tuple[Any, ...]]]:
+        if isinstance(changes, ColumnarChanges):
+            return changes.latest()
+        last = dict(changes)
+        rows = [convert_row(row, self._converters) for row in last.values() if row is not None]
+        return [key for key, row in last.items() if row is None], rows
 
     def unsent_receipts(self, limit: int) -> Sequence[Receipt]:
         """Return receipts that the broker may not have yet."""

@@ -17,12 +17,13 @@ from sqlalchemy import make_url
 from adapters.databases import DatabaseConfig, Problem, name_of, translated
 from adapters.postgres_catalog import Connection, Needs, Publication, Table, find_table
 from adapters.postgres_changes import Assembler, Key
+from adapters.postgres_columns import ColumnReader
 from adapters.postgres_connection import Wire, open_connection
 from adapters.postgres_replication import Exported, Replication
 from adapters.postgres_slot import IN_USE, LOST_STATES, Slot, lsn_of, lsn_text
 from adapters.postgres_snapshot import TableReader
 from adapters.postgres_stream import REFRESH, Follower
-from adapters.postgres_values import RowReader
+from adapters.postgres_values import ColumnKind, RowReader
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Stream
 from adapters.spec import Spec
 from exchange.errors import ConfigError, DatabaseUnavailable, SourceProblem
@@ -243,13 +244,16 @@ class PostgresSource:
 
     def _reader(self) -> TableReader:
         _, table = self._open()
-        return TableReader(self._stream, table, self._row_reader())
+        columns = ColumnReader(self._stream.contract.schema, self._stream.items, self._kinds(table))
+        return TableReader(self._stream, table, self._row_reader(), columns)
 
     def _row_reader(self) -> RowReader:
         _, table = self._open()
-        kinds = [table.columns[name].kind for name in self._needs.names]
         zone = ZoneInfo(self._config.zone)
-        return RowReader(self.place, self._stream.items, self._needs.names, kinds, zone)
+        return RowReader(self.place, self._stream.items, self._needs.names, self._kinds(table), zone)
+
+    def _kinds(self, table: Table) -> list[ColumnKind]:
+        return [table.columns[name].kind for name in self._needs.names]
 
     def _open(self) -> tuple[Connection, Table]:
         assert self._connection is not None, "connect comes first"

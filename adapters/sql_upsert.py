@@ -26,10 +26,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters import sql_mysql
+from adapters.postgres_copy import HEADER, TRAILER, TooWide, copy_data
 from adapters.protocol import Stream
 from adapters.sql_any_upsert import AnyUpsert
 from adapters.sql_mysql_upsert import MysqlUpsert
 from adapters.sql_table import only_key
+from exchange.arrow_rows import ArrowRows
 
 STAGING = "exchange_staging"
 
@@ -105,11 +107,26 @@ class PostgresUpsert:
         quote = connection.dialect.identifier_preparer.quote
         names = ", ".join(quote(name) for name in self._columns)
         driver: Any = connection.connection.driver_connection
+        data = _copy_data(rows)
         with driver.cursor() as cursor, cursor.copy(f"COPY {STAGING} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types(self._types)
-            for row in rows:
-                copy.write_row(row)
+            if data is not None:
+                for piece in data:
+                    copy.write(piece)
+            else:
+                copy.set_types(self._types)
+                for row in rows:
+                    copy.write_row(row)
         connection.execute(self._statement)
+
+
+def _copy_data(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...] | None:
+    """Return the rows as COPY takes them, in pieces; None when they are to be written one by one."""
+    if not isinstance(rows, ArrowRows):
+        return None
+    try:
+        return HEADER, memoryview(copy_data(rows.columns)), TRAILER
+    except TooWide:
+        return None
 
 
 def _on_conflict(statement: Any, table: Table, columns: Sequence[str], keys: Sequence[str]) -> Any:

@@ -18,9 +18,7 @@ from exchange.encoder import make_encoder
 from exchange.errors import ExchangeError
 from exchange.items import Row
 from exchange.text import Text
-
-MAGIC = b"\x00"
-HEADER_BYTES = 5
+from exchange.wire import HEADER_BYTES, MAGIC, schema_id_of, wire_header
 
 
 class BadWire(ExchangeError):
@@ -40,7 +38,7 @@ class RecordCodec:
     def __init__(self, schema: Schema, schema_id: int, schema_of: Callable[[int], Schema]) -> None:
         """``schema_of`` returns the schema of another id; it is called once for each id."""
         self.schema_id = schema_id
-        self.header = MAGIC + schema_id.to_bytes(4, "big")
+        self.header = wire_header(schema_id)
         self._names = tuple(field["name"] for field in schema["fields"])
         self._schema = _parsed(schema)
         self._encode = make_encoder(schema)
@@ -61,7 +59,7 @@ class RecordCodec:
         """Return the row in ``value`` (with its wire header), as this codec's schema sees it. Errors: BadWire."""
         if len(value) < HEADER_BYTES or value[:1] != MAGIC:
             raise BadWire(reason=Text("the wire header is missing", "缺少格式头"))
-        schema_id = int.from_bytes(value[1:HEADER_BYTES], "big")
+        schema_id = schema_id_of(value)
         if schema_id != self.schema_id:
             return self._resolve(value, self._writer(schema_id))
         try:

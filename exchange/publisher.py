@@ -22,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from exchange.codec import HEADER_BYTES, RecordCodec
+from exchange.codec import RecordCodec
+from exchange.columnar import ColumnarRows
 from exchange.config import load
 from exchange.contract import Contract, receipts_topic
 from exchange.errors import BadRecord
@@ -37,6 +38,7 @@ from exchange.signing import SigningKey, signing_key
 from exchange.text import Text
 from exchange.transaction import Headers, TransactionalProducer
 from exchange.values import row_checker
+from exchange.wire import HEADER_BYTES
 
 BATCH_HEADER = "b"
 
@@ -126,6 +128,8 @@ class Publisher:
 
     def encode_rows(self, rows: Sequence[Row]) -> tuple[list[bytes], list[bytes]]:
         """Return the keys and the data of rows that have passed ``row_checker``: half the time of one by one."""
+        if isinstance(rows, ColumnarRows):
+            return rows.records()
         return list(map(self._keys.encode, rows)), self._codec.encode_rows(rows)
 
     def batch(self) -> Batch:
@@ -228,14 +232,22 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self._producer.abort()
+            self.abort()
             return
+        self.commit()
+
+    def commit(self) -> None:
+        """Commit; what leaving ``with`` does. The publisher is not to be used by another thread meanwhile."""
         if self.count:
             receipt, key = self._receipt(), self._publisher.key_of_receipts
             signed = receipt.signed(key) if key else receipt
             self._producer.send(receipts_topic(self._publisher.client_id), None, signed.to_bytes(), [])
         self._producer.commit(self._position)
         self._report()
+
+    def abort(self) -> None:
+        """Give the batch up."""
+        self._producer.abort()
 
     def _receipt(self) -> Receipt:
         contract = self._contract

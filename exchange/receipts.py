@@ -11,7 +11,7 @@ from typing import Any
 import xxhash
 
 from exchange.contract import Contract
-from exchange.record import Received
+from exchange.record import Raw, Received
 from exchange.signing import SigningKey, is_signed
 
 MODULUS = 1 << 128
@@ -101,13 +101,13 @@ STATED = tuple(sorted(set(NAMES) - {"kid", "signature"}))
 
 
 def landed_receipts(
-    records: Iterable[Received], contract: Contract, client_id: str, adapter: str, landing: str, at: int
+    records: Iterable[Raw | Received], contract: Contract, client_id: str, adapter: str, landing: str, at: int
 ) -> list[Receipt]:
     """Return the receipts of one landing: one for each batch and partition among ``records``.
 
     ``landing``: the destination's own id; ``at``: milliseconds, UTC.
     """
-    parts: dict[tuple[str, int], list[Received]] = {}
+    parts: dict[tuple[str, int], list[Raw | Received]] = {}
     for record in records:
         parts.setdefault((record.batch, record.partition), []).append(record)
     return [
@@ -120,7 +120,7 @@ def landed_receipts(
             adapter=adapter,
             batch=batch,
             count=len(part),
-            deletes=sum(record.row is None for record in part),
+            deletes=sum(record.deleted for record in part),
             digest=hex_digest(set_digest(record.digest for record in part)),
             schema_id=contract.schema_id,
             at=at,

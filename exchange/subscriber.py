@@ -24,20 +24,20 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from exchange.codec import HEADER_BYTES, BadWire, RecordCodec
+from exchange.codec import BadWire, RecordCodec
 from exchange.config import load
 from exchange.contract import Contract, receipts_topic
 from exchange.errors import BrokerUnavailable
-from exchange.items import Row
 from exchange.kafka import Broker
 from exchange.metrics import Metrics, NullMetrics
 from exchange.publisher import BATCH_HEADER
 from exchange.receipts import Receipt, landed_receipts, record_digest
-from exchange.record import Received, next_offsets
+from exchange.record import Raw, Received, next_offsets
 from exchange.registry_client import RegistryClient
 from exchange.settings import SystemSettings
 from exchange.signing import SigningKey, signing_key
 from exchange.text import Text
+from exchange.wire import schema_id_of
 
 Positions = Callable[[str], Mapping[int, int]]
 
@@ -135,6 +135,13 @@ class Subscriber:
     def poll(self, max_records: int, timeout_s: float) -> list[Received]:
         """Return the next records, at most ``max_records``; empty when none came in ``timeout_s`` seconds.
 
+        Errors: as ``take``.
+        """
+        return self.decoded(self.take(max_records, timeout_s))
+
+    def take(self, max_records: int, timeout_s: float) -> list[Raw]:
+        """Return the next records as ``poll`` does, not decoded.
+
         Errors: NotGranted as soon as the broker refuses; records that came before it are returned first.
         """
         pending, self._pending = self._pending, None
@@ -148,8 +155,8 @@ class Subscriber:
                 if not at:
                     raise self._broker.translate(error, self.contract.topic)
                 self._pending = error
-                return self._received(messages[:at])
-        return self._received(messages)
+                return _raw(messages[:at])
+        return _raw(messages)
 
     def batches(self, max_records: int = 1000, idle_s: float | None = None) -> Iterator[list[Received]]:
         """Yield what ``poll`` returns, for ever; with ``idle_s``, until nothing came for so many seconds."""
@@ -159,6 +166,20 @@ class Subscriber:
             if records:
                 yield records
                 last = time.monotonic()
+
+    def decoded(self, records: Sequence[Raw]) -> list[Received]:
+        """Return records with their rows; one that is no record of the resource has its fault instead."""
+        made: list[Received] = []
+        for key, value, partition, offset, timestamp_ms, batch, digest in records:
+            row, fault, schema_id = None, None, None
+            if value is not None:
+                schema_id = schema_id_of(value)
+                try:
+                    row = self._codec.decode(value)
+                except BadWire as exc:
+                    fault = exc
+            made.append(Received(key, row, partition, offset, timestamp_ms, batch, digest, fault, schema_id))
+        return made
 
     def behind(self) -> int | None:
         """Return about how many records of the topic were not polled yet, as last heard; None before it is known.
@@ -251,25 +272,18 @@ class Subscriber:
             partition.offset = known.get(partition.partition, OFFSET_BEGINNING)
         consumer.assign(partitions)
 
-    def _received(self, messages: Sequence[Message]) -> list[Received]:
-        decode, records = self._codec.decode, list[Received]()
-        raw, batch = b"", ""  # of the record before: records of a batch come together
-        for message in messages:
-            key, value = message.key() or b"", message.value()
-            row: Row | None = None
-            fault: BadWire | None = None
-            if value is not None:
-                try:
-                    row = decode(value)
-                except BadWire as exc:
-                    fault = exc
-            found = dict(message.headers() or ()).get(BATCH_HEADER)
-            if found != raw:
-                raw, batch = (found, found.hex()) if isinstance(found, bytes) else (b"", "")
-            partition, offset = message.partition(), message.offset()
-            assert partition is not None
-            assert offset is not None
-            schema_id = int.from_bytes(value[1:HEADER_BYTES], "big") if value is not None else None
-            digest, made_at = record_digest(key, value), message.timestamp()[1]
-            records.append(Received(key, row, partition, offset, made_at, batch, digest, fault, schema_id))
-        return records
+
+def _raw(messages: Sequence[Message]) -> list[Raw]:
+    records: list[Raw] = []
+    before, batch = b"", ""  # of the record before: records of a batch come together
+    for message in messages:
+        key, value = message.key() or b"", message.value()
+        found = dict(message.headers() or ()).get(BATCH_HEADER)
+        if found != before:
+            before, batch = (found, found.hex()) if isinstance(found, bytes) else (b"", "")
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        made_at, digest = message.timestamp()[1], record_digest(key, value)
+        records.append(Raw(key, value, partition, offset, made_at, batch, digest))
+    return records

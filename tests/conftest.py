@@ -3,10 +3,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.mariadb import mariadb, mariadb_url
 from tests.support.node import RunningNode, running_node
 from tests.support.postgres import postgres, postgres_url
+
+# How long an example takes is the machine's affair: what is asked is whether it is right.
+settings.register_profile("exchange", deadline=None)
+settings.load_profile("exchange")
 
 __all__ = ["mariadb", "mariadb_url", "node", "postgres", "postgres_url"]
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
+import pyarrow
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.postgres_columns import ColumnReader, are_citizen_ids
 from adapters.postgres_values import (
     DATE,
     INT4,
@@ -19,8 +22,11 @@ from adapters.postgres_values import (
     ColumnKind,
     RowReader,
 )
+from exchange.avro import record_schema
+from exchange.column_encoder import make_row_encoder
 from exchange.errors import BadRecord
-from exchange.items import Check, Item, ItemType, Row
+from exchange.items import Check, Item, ItemType, KeyCodec, Row
+from exchange.values import CITIZEN_ID_CHECK, CITIZEN_ID_WEIGHTS, HAS_CHECK_CHARACTER
 from tests.bench.persons import persons
 
 ITEMS = (
@@ -41,6 +47,7 @@ KINDS = (
     ColumnKind(INT4, -1),
     ColumnKind(TIMESTAMPTZ, -1),
 )
+SCHEMA = record_schema("x", ITEMS)
 RIGHT = [str(row[0]) for row in persons(5)]
 WRONG = [RIGHT[0][:-1] + ("0" if RIGHT[0][-1] != "0" else "1"), RIGHT[0][:17], "１" * 18, "x" * 18]
 
@@ -60,6 +67,21 @@ def reader() -> RowReader:
     return RowReader("t", ITEMS, [item.name for item in ITEMS], KINDS, UTC)
 
 
+def columns() -> ColumnReader:
+    found = ColumnReader(SCHEMA, ITEMS, KINDS)
+    assert found.readable
+    return found
+
+
+def is_right(fields: tuple[str | None, ...]) -> bool:
+    """Whether a row passes, and has nothing that only the reader of rows reads."""
+    try:
+        reader().row(fields)
+    except BadRecord:
+        return False
+    return fields[1] != ""
+
+
 @given(st.lists(ROWS, min_size=1, max_size=8))
 def test_a_batch_is_what_its_rows_are_one_by_one(texts: list[tuple[str | None, ...]]) -> None:
     rows: list[Row] = []
@@ -72,6 +94,42 @@ def test_a_batch_is_what_its_rows_are_one_by_one(texts: list[tuple[str | None, .
     made, rejects = reader().rows(texts)
     assert (made, [(reject.column, reject.rule) for reject in rejects]) == (rows, faults)
     assert reader().batch(copied(texts))[0] == rows, "as COPY writes it"
+    quick = columns().rows(copied(texts))
+    assert quick is None or (list(quick) == rows and not faults), "by column: all rows, or none"
+
+
+@given(st.lists(ROWS.filter(is_right), min_size=1, max_size=8))
+def test_a_batch_of_right_rows_is_read_by_column(texts: list[tuple[str | None, ...]]) -> None:
+    quick = columns().rows(copied(texts))
+    assert quick is not None
+    rows = [reader().row(fields) for fields in texts]
+    assert list(quick) == rows == [quick[at] for at in range(len(rows))] == quick[:]
+    assert quick.records() == (list(map(KeyCodec(ITEMS).encode, rows)), make_row_encoder(SCHEMA)(rows))
+
+
+@pytest.mark.parametrize("escaped", ["a\\tb", "a\\\\b", "\\\\N", "a\\nb"])
+def test_escapes_are_left_to_the_reader_of_rows(escaped: str) -> None:
+    line = f"{RIGHT[0]}\t\\N\t{escaped}\t\\N\t\\N\t\\N\t\\N\n".encode()
+    assert columns().rows(line) is None
+    rows, rejects = reader().batch(line)
+    assert [len(str(row[2])) for row in rows] == [len(escaped) - 1]
+    assert rejects == []
+
+
+@given(st.text(st.sampled_from("0123456789Xx１ "), min_size=17, max_size=19) | st.sampled_from([*RIGHT, *WRONG]))
+def test_citizen_ids_are_judged_by_column_as_one_by_one(text: str) -> None:
+    right = HAS_CHECK_CHARACTER[Check.CITIZEN_ID]
+    for texts in ([text], [RIGHT[0], text], [text, RIGHT[1]]):
+        array = pyarrow.array(["before", *texts])
+        assert are_citizen_ids(array[1:]) == all(map(right, texts))
+
+
+@given(st.sampled_from(["00000229", "19000229", "20000229", "20010229", "20231301", "20230431", "20231232"]))
+def test_birth_dates_are_judged_by_column_as_one_by_one(born: str) -> None:
+    digits = f"440100{born}001"
+    total = sum(int(digit) * weight for digit, weight in zip(digits, CITIZEN_ID_WEIGHTS, strict=True))
+    code = digits + CITIZEN_ID_CHECK[total % 11]
+    assert are_citizen_ids(pyarrow.array([code])) == HAS_CHECK_CHARACTER[Check.CITIZEN_ID](code)
 
 
 def copied(texts: list[tuple[str | None, ...]]) -> bytes:

@@ -1,22 +1,28 @@
 """Every row that passes the checks survives the wire; foreign bytes are refused; keys come back."""
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
+import pyarrow
 import pytest
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.arrow_changes import ArrowChanges, ChangeReader
+from exchange.arrow_rows import ArrowRecords, ArrowRows
 from exchange.avro import record_schema
 from exchange.codec import BadWire, RecordCodec
 from exchange.column_encoder import make_row_encoder
+from exchange.contract import Contract
 from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import long, make_encoder, small
 from exchange.items import Item, ItemType, KeyCodec, Row
+from exchange.record import Raw
 from exchange.values import check_row, parse
 
 ITEMS = (
@@ -125,6 +131,88 @@ def test_the_generated_encoder_writes_what_fastavro_writes(row: Row) -> None:
     schemaless_writer(out, parse_schema(SCHEMA), dict(zip([item.name for item in ITEMS], row, strict=True)))
     assert make_encoder(SCHEMA)(row) == out.getvalue()
     assert make_row_encoder(SCHEMA)([row, row]) == [out.getvalue()] * 2
+
+
+@given(st.lists(ROWS, min_size=1, max_size=5))
+def test_columns_are_written_as_their_rows_are(rows: list[Row]) -> None:
+    records = ArrowRecords(SCHEMA, ITEMS)
+    columns = [pyarrow.array(values, kind) for values, kind in zip(zip(*rows, strict=True), records.types, strict=True)]
+    for at in range(len(rows)):
+        part = ArrowRows(records, [column[at:] for column in columns])
+        assert part.records() == (list(map(KeyCodec(ITEMS).encode, rows[at:])), make_row_encoder(SCHEMA)(rows[at:]))
+        assert list(part) == rows[at:]
+
+
+@given(st.lists(ROWS, min_size=1, max_size=5))
+def test_columns_are_read_as_their_rows_are(rows: list[Row]) -> None:
+    found = changes_of(SCHEMA, ITEMS, make_row_encoder(SCHEMA)(rows))
+    if found is not None:
+        assert [row for _, row in found] == rows
+
+
+@given(st.lists(ROWS, min_size=1, max_size=3), st.integers(0), st.integers(0), st.integers(0, 255))
+def test_a_changed_byte_is_read_by_column_as_by_row_or_not_at_all(
+    rows: list[Row], which: int, at: int, byte: int
+) -> None:
+    data = [bytearray(datum) for datum in make_row_encoder(SCHEMA)(rows)]
+    broken = data[which % len(data)]
+    broken[at % len(broken)] = byte
+    found = changes_of(SCHEMA, ITEMS, map(bytes, data))
+    if found is not None:
+        decode = make_decoder(SCHEMA)
+        assert repr([values(row) for _, row in found]) == repr([values(decode(bytes(datum), 0)) for datum in data])
+
+
+def values(row: Row | None) -> list[Any]:
+    assert row is not None
+    return [value.isoformat() if isinstance(value, datetime) else value for value in row]
+
+
+USUAL = st.lists(ROWS.filter(lambda row: all(abs(row[at] or 0) < 10**12 for at in (3, 4))), min_size=1)
+
+
+@given(USUAL)
+def test_usual_rows_are_read_by_column(rows: list[Row]) -> None:
+    assert changes_of(SCHEMA, ITEMS, make_row_encoder(SCHEMA)(rows)) is not None
+
+
+def test_the_last_change_of_a_key_stands() -> None:
+    items = (Item("id", "编号", ItemType.TEXT, length=20, primary_key=True), Item("n", "数", ItemType.INTEGER))
+    schema = record_schema("x", items)
+    data = make_row_encoder(schema)([("a", 1), ("b", 2), ("a", 3), ("c", 4)])
+    found = changes_of(schema, items, [data[0], data[1], None, data[2], data[3], None], list("abbacc"))
+    assert found is not None
+    assert list(found) == [
+        (b"a", ("a", 1)),
+        (b"b", ("b", 2)),
+        (b"b", None),
+        (b"a", ("a", 3)),
+        (b"c", ("c", 4)),
+        (b"c", None),
+    ]
+    gone, rows = found.latest()
+    assert (gone, list(rows)) == ([b"b", b"c"], [("a", 3)])
+    assert found[3] == (b"a", ("a", 3))
+
+
+def changes_of(
+    schema: dict[str, Any], items: tuple[Item, ...], data: Iterable[bytes | None], keys: Sequence[str] = ()
+) -> ArrowChanges | None:
+    contract = Contract("x", "题", 1, "t", "t.rejects", 7, schema, items, may_read=True, may_write=False)
+    header = RecordCodec(schema, 7, no_other).header
+    records = [
+        Raw(keys[at].encode() if keys else b"%d" % at, None if datum is None else header + datum, 0, at, 0, "", 0)
+        for at, datum in enumerate(data)
+    ]
+    return ChangeReader(contract).read(records)
+
+
+def test_long_texts_are_written_by_column_too() -> None:
+    items = (Item("id", "编号", ItemType.TEXT, length=20, primary_key=True), Item("memo", "备注", ItemType.MEMO))
+    records = ArrowRecords(record_schema("x", items), items)
+    rows: list[Row] = [("a", "中" * 5000), ("b", None), ("c", "")]
+    columns = [pyarrow.array(values) for values in zip(*rows, strict=True)]
+    assert ArrowRows(records, columns).records()[1] == make_row_encoder(record_schema("x", items))(rows)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

@@ -1,0 +1,106 @@
+"""What is landed by column is what is landed by row: the same values in a real PostgreSQL."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from adapters.protocol import Changes, Landing, Stream
+from adapters.sink_sql import Config, SqlSink
+from exchange.arrow_changes import ArrowChanges, ChangeReader
+from exchange.avro import record_schema
+from exchange.column_encoder import make_row_encoder
+from exchange.contract import Contract
+from exchange.items import Item, ItemType, KeyCodec, Row
+from exchange.record import Raw
+from exchange.wire import wire_header
+
+ITEMS = (
+    Item("id", "编号", ItemType.TEXT, length=20, primary_key=True),
+    Item("amount", "金额", ItemType.MONEY),
+    Item("area", "面积", ItemType.NUMBER, length=16, scale=2),
+    Item("odd", "五位", ItemType.NUMBER, length=17, scale=5),
+    Item("whole", "次数", ItemType.NUMBER, length=9),
+    Item("born", "日期", ItemType.DATE),
+    Item("seen", "时间", ItemType.INSTANT),
+    Item("valid", "有效", ItemType.LOGICAL),
+    Item("memo", "备注", ItemType.MEMO),
+    Item("photo", "照片", ItemType.BINARY),
+    Item("score", "分数", ItemType.DOUBLE),
+    Item("size", "数量", ItemType.INTEGER),
+)
+SCHEMA = record_schema("x", ITEMS)
+CONTRACT = Contract("x", "题", 1, "t", "t.rejects", 7, SCHEMA, ITEMS, may_read=True, may_write=False)
+MOST = 10**13
+DICE = random.Random(20260101)
+
+
+def row(number: int) -> Row:
+    def some(value: Any) -> Any:
+        return value if DICE.random() < 0.8 else None
+
+    return (
+        f"k{number}",
+        some(Decimal(DICE.randint(-MOST, MOST)).scaleb(-4)),
+        some(Decimal(DICE.choice([0, 1, -1, 9999, 10000, -123456789, MOST])).scaleb(-2)),
+        some(Decimal(DICE.randint(-MOST, MOST)).scaleb(-5)),
+        some(DICE.randint(-999_999_999, 999_999_999)),
+        some(date(1, 1, 1) + timedelta(days=DICE.randint(0, 3_652_058))),
+        some(datetime(1900, 1, 1, tzinfo=UTC) + timedelta(microseconds=DICE.randint(0, 10**16))),
+        some(DICE.random() < 0.5),
+        some(DICE.choice(["", "\\N", "制表\t换行\n", "x" * 9000, "𠮷野"])),
+        some(DICE.randbytes(DICE.choice([0, 5]))),
+        some(DICE.choice([0.1, -1e300, float("inf")])),
+        some(DICE.choice([0, 2**63 - 1, -(2**63)])),
+    )
+
+
+def changes_of(rows: Sequence[Row]) -> ArrowChanges:
+    header = wire_header(7)
+    data = make_row_encoder(SCHEMA)(rows)
+    keys = map(KeyCodec(ITEMS).encode, rows)
+    records = [
+        Raw(key, header + datum, 0, at, 0, "", 0) for at, (key, datum) in enumerate(zip(keys, data, strict=True))
+    ]
+    found = ChangeReader(CONTRACT).read(records)
+    assert found is not None
+    return found
+
+
+def landed(url: str, table: str, landings: Sequence[Changes]) -> list[tuple[Any, ...]]:
+    config = Config.model_validate({"kind": "sql", "url": url, "table": table})
+    sink = SqlSink(config, Stream(CONTRACT, {}, 1000))
+    sink.connect()
+    assert sink.takes_columns
+    for at, changes in enumerate(landings):
+        sink.write(Landing("t", changes, {0: (at, at + 1)}))
+    sink.close()
+    with psycopg.connect(url.replace("+psycopg", "")) as database:
+        return database.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
+
+
+def test_columns_land_as_rows_do(postgres_url: str) -> None:
+    first = [row(number) for number in range(500)]
+    second = [row(number) for number in range(250, 750)]
+    keyed = [[(KeyCodec(ITEMS).encode(one), one) for one in rows] for rows in (first, second)]
+    by_row = landed(postgres_url, "of_rows", keyed)
+    by_column = landed(postgres_url, "of_columns", [changes_of(first), changes_of(second)])
+    assert by_column == by_row
+    assert [tuple(found) for found in by_column] == sorted(
+        dict(keyed[0] + keyed[1]).values(), key=lambda one: str(one[0])
+    )
+
+
+def test_a_decimal_beyond_64_bits_lands_all_the_same(postgres_url: str) -> None:
+    wide = Decimal(10**19 + 7).scaleb(-4)
+    rows: list[Row] = [("k", Decimal("9999999999999.9999"), *[None] * 10)]
+    assert landed(postgres_url, "wide", [changes_of(rows)])[0][1] == rows[0][1]
+    rows = [("k", wide, *[None] * 10)]
+    records = [Raw(b"k", wire_header(7) + make_row_encoder(SCHEMA)(rows)[0], 0, 0, 0, "", 0)]
+    assert ChangeReader(CONTRACT).read(records) is None, "read record by record"
+    assert landed(postgres_url, "wider", [[(b"k", rows[0])]])[0][1] == wide
