@@ -10,9 +10,9 @@ from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from exchange.codec import HEADER_BYTES
 from exchange.errors import BrokerUnavailable
 from exchange.publisher import BATCH_HEADER
+from exchange.wire import HEADER_BYTES
 from registry.access.tokens import SELF
 from registry.enforcement.broker import ClientConfig, translated
 from registry.errors import BrokerRefused, TooManyRequests
