@@ -5,6 +5,7 @@ A component declares its configuration as a pydantic model of groups (``[kafka]`
 the key, what was expected and an example.
 
 * ``EXCHANGE_KAFKA_BOOTSTRAP_SERVERS`` overrides ``bootstrap_servers`` of group ``[kafka]``.
+* A path field that is marked ``BESIDE`` is the configuration file's own folder when it is left out.
 * A ``SecretStr`` field named ``x`` is never read from the TOML file itself: it comes from
   ``EXCHANGE_<GROUP>_X``, or from the file that ``x_file`` (or ``EXCHANGE_<GROUP>_X_FILE``) names.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -28,6 +30,7 @@ from exchange.text import Text
 
 PREFIX = "EXCHANGE_"
 ENVIRONMENT = "environment"
+BESIDE: JsonDict = {"beside": True}  # json_schema_extra of a path that is the file's own folder by default
 
 
 class Group(BaseModel):
@@ -47,8 +50,8 @@ def load(model: type[G], path: Path | None, environ: Mapping[str, str] | None = 
     env = os.environ if environ is None else environ
     name = str(path) if path else ENVIRONMENT
     data = _read(path) if path else {}
-    base = path.parent if path else Path()
-    merged = _merge(model, data, env, name, base)
+    folder = path.parent if path else None
+    merged = _merge(model, data, env, name, folder)
     return validate(model, merged, name)
 
 
@@ -78,7 +81,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _merge(
-    model: type[BaseModel], data: dict[str, Any], env: Mapping[str, str], name: str, base: Path
+    model: type[BaseModel], data: dict[str, Any], env: Mapping[str, str], name: str, folder: Path | None
 ) -> dict[str, Any]:
     merged = dict(data)
     for group, field in model.model_fields.items():
@@ -88,7 +91,7 @@ def _merge(
         given = merged.get(group, {})
         if not isinstance(given, dict):
             continue  # validation names it
-        filled = _fill_group(inner, dict(given), env, f"{PREFIX}{group.upper()}_", _Place(name, group, base))
+        filled = _fill_group(inner, dict(given), env, f"{PREFIX}{group.upper()}_", _Place(name, group, folder))
         if filled or group in merged:
             merged[group] = filled
     return merged
@@ -97,7 +100,12 @@ def _merge(
 class _Place(typing.NamedTuple):
     file: str
     group: str
-    base: Path
+    folder: Path | None  # of the file, if there is one
+
+    @property
+    def base(self) -> Path:
+        """What relative paths are relative to."""
+        return self.folder or Path()
 
 
 def _fill_group(
@@ -113,6 +121,8 @@ def _fill_group(
             given[key] = _from_text(field, env[variable])
         elif _is_path(field) and isinstance(given.get(key), str):
             given[key] = str(place.base / given[key])
+        elif field.json_schema_extra == BESIDE and key not in given and place.folder is not None:
+            given[key] = str(place.folder)
     return given
 
 

@@ -107,6 +107,10 @@ REGISTRY = {
     "exchange_decisions_total": _counter("Decisions on requests", "对申请的决定次数", "decision"),
     "exchange_tokens_total": _counter("Token requests by outcome", "令牌申请次数（按结果）", "outcome"),
     "exchange_receipts_total": _counter("Receipts that the registry took in", "登记中心收到的回执数", "side"),
+    "exchange_receipt_signatures_total": _counter(
+        "Receipts by what their signature is worth", "回执数（按签名校验结果）", "result"
+    ),
+    "exchange_certificates_total": _counter("Daily certificates that were issued", "已签发的日凭证数"),
     "exchange_reconciliation_open": _gauge(
         "Open differences between what was published and what was landed", "未关闭的对账差异数", "kind", "owner"
     ),

@@ -34,6 +34,7 @@ from exchange.readback import read_back
 from exchange.receipts import MODULUS, Receipt, Side, hex_digest, record_digest
 from exchange.registry_client import RegistryClient
 from exchange.settings import SystemSettings
+from exchange.signing import SigningKey, signing_key
 from exchange.text import Text
 from exchange.transaction import Headers, TransactionalProducer
 from exchange.values import row_checker
@@ -54,8 +55,17 @@ class Publisher:
     """
 
     def __init__(
-        self, broker: Broker, registry: RegistryClient, contract: Contract, name: str, metrics: Metrics
+        self,
+        broker: Broker,
+        registry: RegistryClient,
+        contract: Contract,
+        name: str,
+        metrics: Metrics,
+        *,
+        key: SigningKey | None = None,
     ) -> None:
+        """``key``: what signs the receipts; None: they are not signed."""
+        self.key_of_receipts = key
         self.contract = contract
         self.name = name
         self.metrics = metrics
@@ -83,7 +93,16 @@ class Publisher:
         known = settings if isinstance(settings, SystemSettings) else load(SystemSettings, Path(settings))
         registry = RegistryClient(known.registry, known.identity)
         broker = Broker.of(known, registry)
-        return cls(broker, registry, registry.contract(resource), name, metrics or NullMetrics())
+        contract = registry.contract(resource)
+        key = signing_key(known.identity.key_dir, known.identity.client_id, registry)
+        return cls(
+            broker,
+            registry,
+            contract,
+            name,
+            metrics or NullMetrics(),
+            key=key if isinstance(key, SigningKey) else None,
+        )
 
     @property
     def client_id(self) -> str:
@@ -220,8 +239,9 @@ class Batch:
     def commit(self) -> None:
         """Commit; what leaving ``with`` does. The publisher is not to be used by another thread meanwhile."""
         if self.count:
-            receipt = self._receipt().to_bytes()
-            self._producer.send(receipts_topic(self._publisher.client_id), None, receipt, [])
+            receipt, key = self._receipt(), self._publisher.key_of_receipts
+            signed = receipt.signed(key) if key else receipt
+            self._producer.send(receipts_topic(self._publisher.client_id), None, signed.to_bytes(), [])
         self._producer.commit(self._position)
         self._report()
 

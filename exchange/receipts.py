@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,8 +12,10 @@ import xxhash
 
 from exchange.contract import Contract
 from exchange.record import Raw, Received
+from exchange.signing import SigningKey, is_signed
 
 MODULUS = 1 << 128
+SIGNED_AS = b"exchange-receipt-v1\n"  # so that the signature of a receipt is that of nothing else
 
 
 class Side(StrEnum):
@@ -41,6 +43,7 @@ class Receipt:
     ``batch``: 32 hex digits, as in the records' header; ``digest``: 32 hex digits; ``count``: records, deletes
     among them; offsets are those of the first and last record, unknown (None) to a publisher;
     ``landing``: the destination's own id, new when a destination starts from nothing; ``at``: milliseconds, UTC.
+    ``kid`` and ``signature``: the system's key that signed ``statement()``; None: not signed.
     """
 
     id: str
@@ -59,10 +62,27 @@ class Receipt:
     first_offset: int | None = None
     last_offset: int | None = None
     landing: str | None = None
+    kid: str | None = None
+    signature: str | None = None
 
     def to_bytes(self) -> bytes:
-        """Return the receipt as compact JSON, UTF-8."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode()
+        """Return the receipt as compact JSON, UTF-8; what is None is left out, so an older registry reads it too."""
+        return _compact(self._said(NAMES))
+
+    def statement(self) -> bytes:
+        """Return the canonical bytes that are signed: JSON, sorted names, nothing that is None, no signature."""
+        return SIGNED_AS + _compact(self._said(STATED))
+
+    def _said(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def signed(self, key: SigningKey) -> Receipt:
+        """Return the receipt with a signature over its statement."""
+        return replace(self, kid=key.kid, signature=key.sign(self.statement()))
+
+    def is_signed_by(self, jwk: Mapping[str, str]) -> bool:
+        """Whether the owner of a public key has signed it."""
+        return self.signature is not None and is_signed(jwk, self.statement(), self.signature)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Receipt:
@@ -74,6 +94,10 @@ class Receipt:
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise ValueError(f"not a receipt: {exc}") from exc
         return receipt
+
+
+NAMES = tuple(field.name for field in fields(Receipt))
+STATED = tuple(sorted(set(NAMES) - {"kid", "signature"}))
 
 
 def landed_receipts(
@@ -107,6 +131,10 @@ def landed_receipts(
         )
         for (batch, partition), part in parts.items()
     ]
+
+
+def _compact(said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def hex_digest(digest: int) -> str:

@@ -57,6 +57,10 @@ class RegistryClient:
         """Tell how an adapter of this system stands: the body of ``POST /api/v1/adapters``."""
         self._http.post("/api/v1/adapters", said)
 
+    def register_receipt_key(self, jwk: Mapping[str, str]) -> None:
+        """Make known the public key with which this system signs its receipts; again is no error."""
+        self._http.post("/api/v1/receipt-keys", {"jwk": dict(jwk)})
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

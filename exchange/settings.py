@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from exchange.config import Group
+from exchange.config import BESIDE, Group
 
 
 class IdentitySettings(Group):
@@ -14,6 +14,12 @@ class IdentitySettings(Group):
 
     client_id: str = Field(description="the system's client_id", examples=["440000-mz-villages"])
     secret: SecretStr = Field(description="the system's secret, from a file or the environment")
+    key_dir: Path | None = Field(
+        default=None,
+        description="folder of the key that signs receipts; the configuration file's own when it is left out",
+        examples=["keys"],
+        json_schema_extra=BESIDE,
+    )
 
 
 class RegistrySettings(Group):

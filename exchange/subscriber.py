@@ -35,6 +35,7 @@ from exchange.receipts import Receipt, landed_receipts, record_digest
 from exchange.record import Raw, Received, next_offsets
 from exchange.registry_client import RegistryClient
 from exchange.settings import SystemSettings
+from exchange.signing import SigningKey, signing_key
 from exchange.text import Text
 from exchange.wire import schema_id_of
 
@@ -61,7 +62,10 @@ class Subscriber:
         positions: Positions | None = None,
         exclusive: bool = False,
         metrics: Metrics | None = None,
+        key: SigningKey | None = None,
     ) -> None:
+        """``key``: what signs the receipts; None: they are not signed."""
+        self._key = key
         self.contract = contract
         self.name = name
         self.metrics = metrics or NullMetrics()
@@ -111,14 +115,17 @@ class Subscriber:
         known = settings if isinstance(settings, SystemSettings) else load(SystemSettings, Path(settings))
         registry = RegistryClient(known.registry, known.identity)
         broker = Broker.of(known, registry)
+        contract = registry.contract(resource)
+        key = signing_key(known.identity.key_dir, known.identity.client_id, registry)
         return cls(
             broker,
             registry,
-            registry.contract(resource),
+            contract,
             name,
             positions=positions,
             exclusive=exclusive,
             metrics=metrics,
+            key=key if isinstance(key, SigningKey) else None,
         )
 
     @property
@@ -219,14 +226,15 @@ class Subscriber:
             raise self._broker.translate(exc, self.contract.topic) from exc
 
     def send_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Send receipts to this system's receipts topic; returns when the broker has all of them."""
+        """Sign receipts and send them to this system's receipts topic; returns when the broker has all of them."""
         if self._receipts is None:
             self._receipts = Producer(self._broker.config(enable_idempotence=True, linger_ms=5, compression_type="lz4"))
         topic = receipts_topic(self.client_id)
         failures: list[KafkaError] = []
         for receipt in receipts:
+            signed = receipt.signed(self._key) if self._key else receipt
             self._receipts.produce(
-                topic, receipt.to_bytes(), on_delivery=lambda err, _msg: failures.append(err) if err else None
+                topic, signed.to_bytes(), on_delivery=lambda err, _msg: failures.append(err) if err else None
             )
             self._receipts.poll(0)
         left = self._receipts.flush(FLUSH_TIMEOUT_S)

@@ -6,6 +6,7 @@ from sqlalchemy import MetaData
 
 from registry.audit.models import AuditEntry
 from registry.catalogue.models import Resource
+from registry.certificates.models import CertificateRow
 from registry.database import Base
 from registry.enforcement.models import Lease
 from registry.notices.models import Notice
@@ -22,6 +23,7 @@ AREAS = (
     Resource,
     Grant,
     ReceiptRow,
+    CertificateRow,
     Lease,
     AuditEntry,
     KeptAnswer,

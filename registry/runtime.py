@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from registry.access.limits import Limits
 from registry.access.tokens import Tokens
 from registry.audit.parts import Audit, audit_of
 from registry.catalogue import directory
+from registry.certificates.issuer import Issuer
+from registry.certificates.signer import CertificateSigner
 from registry.clock import Clock, utc_now
 from registry.database import Database, database_url
 from registry.enforcement.acls import Policy
@@ -34,6 +36,7 @@ from registry.organisation import divisions
 from registry.organisation.domain import Role
 from registry.organisation.models import User
 from registry.organisation.users import NewUser, add_user
+from registry.provenance.finder import TopicFinder
 from registry.receipts.intake import Intake
 from registry.receipts.matching import Matcher
 from registry.receipts.rounds import Rounds
@@ -48,7 +51,9 @@ LEASE_TTL_S = 20.0
 LEASE_TASK = "enforcement"
 COURIER_TASK = "notices"
 RECONCILIATION_TASK = "reconciliation"
+CERTIFICATES_DIR = "certificates"
 WEBHOOK_KEY_FILE = "webhook.key"
+PROVENANCE_KEY_FILE = "provenance.key"
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,10 @@ class Runtime:
     observer: Observer
     matcher: Matcher
     rounds: Rounds
+    certificates: CertificateSigner
+    issuer: Issuer
+    finder: TopicFinder
+    provenance_key: bytes = field(repr=False)
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:
@@ -161,7 +170,13 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         metrics=metrics,
         interval_s=settings.enforcer.interval_s,
     )
-    intake = Intake(config=client, database=database, clock=clock, metrics=metrics)
+    intake = Intake(
+        config=client,
+        database=database,
+        clock=clock,
+        metrics=metrics,
+        signatures_required=settings.reconciliation.signatures == "require",
+    )
     courier = _courier(settings, client, database, clock, metrics, holder)
     observer = Observer(
         database=database,
@@ -175,6 +190,16 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         database=database, clock=clock, metrics=metrics, witness=TopicWitness(client), grace_s=group.receipt_grace_s
     )
     matching = LeaseKeeper(database, clock, task=RECONCILIATION_TASK, holder=holder, ttl_s=LEASE_TTL_S)
+    certificates = CertificateSigner(group.data_dir / CERTIFICATES_DIR)
+    issuer = Issuer(
+        database=database,
+        clock=clock,
+        metrics=metrics,
+        signer=certificates,
+        node=settings.node.division,
+        grace_s=group.receipt_grace_s,
+        after_s=settings.reconciliation.certificate_after_s,
+    )
     return Runtime(
         settings,
         database,
@@ -194,7 +219,11 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         courier,
         observer,
         matcher,
-        Rounds(matcher, matching, settings.reconciliation.interval_s),
+        Rounds(matcher, issuer, matching, settings.reconciliation.interval_s),
+        certificates,
+        issuer,
+        TopicFinder(client, patience),
+        _private_key(group.data_dir / PROVENANCE_KEY_FILE),
     )
 
 
@@ -205,7 +234,7 @@ def _courier(
     return Courier(
         bus=Bus(client, settings.broker.timeout_s),
         sender=Sender(networks(group.webhook_networks), group.webhook_timeout_s),
-        key=_webhook_key(settings.registry.data_dir / WEBHOOK_KEY_FILE),
+        key=_private_key(settings.registry.data_dir / WEBHOOK_KEY_FILE),
         database=database,
         lease=LeaseKeeper(database, clock, task=COURIER_TASK, holder=holder, ttl_s=LEASE_TTL_S),
         clock=clock,
@@ -226,7 +255,7 @@ def _first_password(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _webhook_key(path: Path) -> bytes:
+def _private_key(path: Path) -> bytes:
     if not path.exists():
         secrets.write_private(path, secrets.new_secret().encode())
     return path.read_bytes()

@@ -183,6 +183,12 @@ class ReconciliationGroup(Group):
     """How often receipts are matched."""
 
     interval_s: float = Field(default=5.0, gt=0, le=3600, description="seconds between two rounds of matching")
+    signatures: Literal["accept", "require"] = Field(
+        default="accept", description="receipts without a signature: count them, or refuse them", examples=["require"]
+    )
+    certificate_after_s: int = Field(
+        default=3600, ge=0, le=86400, description="seconds after a day's end (UTC+8) until its certificates are issued"
+    )
 
 
 class ApiGroup(Group):

@@ -14,6 +14,7 @@ from exchange.cli import (
     adapter,
     audit,
     catalog,
+    certificate,
     demo,
     difference,
     grant,
@@ -26,6 +27,7 @@ from exchange.cli import (
     output,
     request,
     system,
+    trace,
     user,
 )
 from exchange.errors import ExchangeError
@@ -51,6 +53,8 @@ MODULES = (
     notice,
     objection,
     difference,
+    certificate,
+    trace,
 )
 
 app = typer.Typer(

@@ -31,6 +31,12 @@ WEBHOOK = {
     "next_attempt_at": Text("next attempt", "下次尝试"),
     "last_error": Text("last error", "最近错误"),
 }
+RECEIPT_KEYS = {
+    "kid": Text("key", "密钥编号"),
+    "created_at": Text("since", "启用时间"),
+    "ended_at": Text("ended", "停用时间"),
+    "ended_by": Text("by", "停用人"),
+}
 SWITCHED = {
     "client_id": Text("client_id", "client_id"),
     "active": Text("on", "启用"),
@@ -54,6 +60,8 @@ def register(app: typer.Typer) -> None:
         ("webhook", webhook, Text("Show where its notices are sent", "查看回调地址")),
         ("set-webhook", set_webhook, Text("Have its notices sent to a URL", "设置回调地址")),
         ("end-webhook", end_webhook, Text("Send its notices nowhere any more", "取消回调地址")),
+        ("receipt-keys", receipt_keys, Text("List the keys that sign its receipts", "查询回执签名密钥")),
+        ("end-receipt-key", end_receipt_key, Text("End such a key: its file was lost or seen", "停用回执签名密钥")),
         ("on", on, Text("Switch a system on", "启用业务系统")),
         ("off", off, Text("Switch a system off", "停用业务系统")),
     ):
@@ -125,6 +133,20 @@ def end_webhook(client_id: ClientId) -> None:
     """Send a system's notices nowhere any more."""
     with session.opened() as admin:
         admin.remove_webhook(client_id)
+
+
+def receipt_keys(client_id: ClientId, json: Json = False) -> None:
+    """List the keys that sign a system's receipts, ended ones too."""
+    with session.opened() as admin:
+        output.emit(admin.receipt_keys(client_id), RECEIPT_KEYS, json)
+
+
+def end_receipt_key(
+    client_id: ClientId, kid: Annotated[str, typer.Argument(metavar="KID")], json: Json = False
+) -> None:
+    """End a key that signs receipts: what it signs from now on is refused."""
+    with session.opened() as admin:
+        output.emit_one(admin.end_receipt_key(client_id, kid), RECEIPT_KEYS, json)
 
 
 def on(client_id: ClientId, json: Json = False) -> None:

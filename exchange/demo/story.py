@@ -289,9 +289,10 @@ class Story:
             time.sleep(0.1)
 
     def _system(self, tier: Tier) -> SystemSettings:
-        secret = SecretStr(self._world.secret_file(tier).read_text(encoding="utf-8"))
+        file = self._world.secret_file(tier)
+        secret = SecretStr(file.read_text(encoding="utf-8"))
         return SystemSettings(
-            identity=IdentitySettings(client_id=tier.client_id, secret=secret),
+            identity=IdentitySettings(client_id=tier.client_id, secret=secret, key_dir=file.parent),
             registry=RegistrySettings(url=self._address.registry_url),
         )
 

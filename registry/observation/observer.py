@@ -15,6 +15,7 @@ from registry.clock import Clock
 from registry.database import Database
 from registry.observation import facts
 from registry.receipts.differences import Kind, Owner
+from registry.receipts.signatures import Signature
 from registry.settings import Settings
 from registry.sharing.domain import GrantState, RequestState
 
@@ -98,6 +99,8 @@ def _counters() -> Iterator[tuple[str, Mapping[str, str]]]:
     """Counters that an alert or a dashboard asks for: one that begins with its first event has no increase."""
     for action in ("added", "removed", "reported"):
         yield "exchange_acl_drift_total", {"action": action}
+    for signature in Signature:
+        yield "exchange_receipt_signatures_total", {"result": signature.value}
     for state in (*RequestState, *GrantState):
         yield "exchange_decisions_total", {"decision": state.value}
     for kind, owner in product(Kind, Owner):

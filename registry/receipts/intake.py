@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
@@ -17,19 +18,25 @@ from sqlalchemy.orm import Session
 from exchange.contract import receipts_topic
 from exchange.errors import ExchangeError
 from exchange.metrics import Metrics
-from exchange.receipts import Side
+from exchange.receipts import Receipt, Side
 from registry.access.tokens import SELF
+from registry.audit.service import note
 from registry.catalogue.freshness import data_came
+from registry.certificates.days import Stream, day_of, mark
 from registry.clock import Clock
 from registry.database import Database
 from registry.enforcement.broker import ClientConfig, translated
+from registry.receipts import signatures
 from registry.receipts.models import ReceiptOffset, ReceiptRow
+from registry.receipts.signatures import Signature, judge, keys_of
+from registry.workdays import CHINA
 
 log = logging.getLogger(__name__)
 
 PREFIX = receipts_topic("")
 PATTERN = "^" + PREFIX.replace(".", r"\.") + ".*"
 AT_ONCE = 500
+MOST_DAYS = timedelta(days=400)  # a clock that is off by more makes no certificate
 WAIT_S = 1.0
 REFRESH_MS = 2000  # how soon the topic of a new system is noticed
 
@@ -66,6 +73,12 @@ class Slip(BaseModel):
     first_offset: Count | None = None
     last_offset: Count | None = None
     landing: Word | None = None
+    kid: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
+    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{86}$")] | None = None
+
+    def receipt(self) -> Receipt:
+        """Return it as the value that can be verified."""
+        return Receipt(**{**self.model_dump(), "side": Side(self.side)})
 
 
 def read_slip(topic: str, value: bytes | None) -> Slip | Literal["garbage", "refused"]:
@@ -80,7 +93,17 @@ def read_slip(topic: str, value: bytes | None) -> Slip | Literal["garbage", "ref
 class Intake:
     """A thread that consumes all topics of receipts; the position is kept in the registry's database."""
 
-    def __init__(self, *, config: ClientConfig, database: Database, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        config: ClientConfig,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        signatures_required: bool = False,
+    ) -> None:
+        """``signatures_required``: a receipt that is not signed is refused."""
+        self._required = signatures_required
         self._config: ClientConfig = {
             **config,
             "group.id": f"{SELF}.receipts",
@@ -134,15 +157,42 @@ class Intake:
     def _store(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
-        counts: dict[str, int] = {}
+        counts, worth = Counter[str](), Counter[tuple[str, Signature]]()
+        days: set[Stream] = set()
+        today = self._clock().astimezone(CHINA).date()
         with self._database.write() as session:
-            for message in messages:
-                outcome = _keep(session, message, self._clock())
-                counts[outcome] = counts.get(outcome, 0) + 1
+            slips = [_slip(message) for message in messages]
+            read = [slip for slip in slips if isinstance(slip, Slip)]
+            counts.update(slip for slip in slips if isinstance(slip, str))
+            keys = keys_of(session, (slip.client_id for slip in read))
+            for slip in read:
+                signature = judge(slip.receipt(), keys)
+                worth[slip.client_id, signature] += 1
+                if not signatures.counts(signature, required=self._required):
+                    counts["refused"] += 1
+                    continue
+                stored = _keep(session, slip, signature, self._clock())
+                counts[slip.side if stored else "repeated"] += 1
+                if stored and (day := day_of(slip.at)) and abs(day - today) <= MOST_DAYS:
+                    days.add((slip.resource, slip.client_id, day))
+            mark(session, days)
+            self._tell_refused(session, worth)
             for topic, partition, offset in sorted(_reached(messages)):
                 session.merge(ReceiptOffset(topic=topic, partition=partition, next_offset=offset))
         for outcome, count in counts.items():
             self._metrics.add("exchange_receipts_total", count, side=outcome)
+        for (_client_id, signature), count in worth.items():
+            self._metrics.add("exchange_receipt_signatures_total", count, result=signature.value)
+
+    def _tell_refused(self, session: Session, worth: Mapping[tuple[str, Signature], int]) -> None:
+        """Name who sent what is not counted: a wrong signature is somebody's doing, not an accident of the wire."""
+        for (client_id, signature), count in sorted(worth.items()):
+            if signatures.counts(signature, required=self._required):
+                continue
+            log.warning("%d receipts of %s refused: signature %s", count, client_id, signature.value)
+            facts = {"signature": signature.value, "count": count}
+            target = f"system/{client_id}"
+            note(session, self._clock, actor="registry", action="receipt.refuse", target=target, facts=facts)
 
 
 def _usable(message: Message) -> bool:
@@ -154,25 +204,31 @@ def _usable(message: Message) -> bool:
     return False
 
 
-def _keep(session: Session, message: Message, now: datetime) -> str:
-    """Store one receipt; return its side, or why it is not stored."""
+def _slip(message: Message) -> Slip | Literal["garbage", "refused"]:
     topic = message.topic() or ""
     slip = read_slip(topic, message.value())
     if isinstance(slip, str):
         log.warning("receipt %s: %s at offset %s", slip, topic, message.offset())
-        return slip
+    return slip
+
+
+def _keep(session: Session, slip: Slip, signature: Signature, now: datetime) -> bool:
+    """Store one receipt; return whether it is new."""
+    said = slip.model_dump()
+    if signature is not Signature.SIGNED:  # a kid that stands there is one that has signed
+        said |= {"kid": None, "signature": None}
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     stored = session.execute(
         insert(ReceiptRow)
-        .values(**slip.model_dump(), received_at=now)
+        .values(**said, received_at=now)
         .on_conflict_do_nothing(index_elements=["client_id", "side", "id"])
         .returning(ReceiptRow.number)
     ).first()
     if stored and slip.side == Side.PUBLISHED.value:
         at = min(slip.at, int(now.timestamp() * 1000))  # a clock that runs ahead does not make data fresh
         data_came(session, slip.resource, slip.topic, slip.client_id, datetime.fromtimestamp(at / 1000, UTC))
-    return slip.side if stored else "repeated"
+    return stored is not None
 
 
 def _reached(messages: Sequence[Message]) -> set[tuple[str, int, int]]:

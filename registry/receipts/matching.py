@@ -16,11 +16,13 @@ from exchange.metrics import Metrics
 from exchange.receipts import MODULUS, Side
 from registry.audit.service import note
 from registry.catalogue.models import Resource
+from registry.certificates.days import mark
 from registry.clock import Clock
 from registry.database import Database
 from registry.enforcement.acls import COMPACTION_LAG_MS
 from registry.receipts.differences import Held, Kind, Owner, kinds, owner
 from registry.receipts.domain import Batch, Fragment, Period, Totals, of_batch
+from registry.receipts.handling import day_of_difference
 from registry.receipts.models import Difference, ReceiptRow
 from registry.receipts.witness import Witness
 from registry.sharing.models import Grant
@@ -138,11 +140,13 @@ class Matcher:
                 row = _opened(asked, stream, each, kind, count, owners[each.batch, kind], now)
                 session.add(row)
                 note(session, self._clock, actor="registry", action="difference.open", target=_name(row))
+                mark(session, [day_of_difference(row)])
             for place, row in asked.differences(session, {batch for batch, _ in right | grown}).items():
                 if place in right:
                     row.closed_at, row.closed_by = now, "registry"
                     row.evidence = f"both receipts agree since {now:%Y-%m-%dT%H:%M:%SZ}"
                     note(session, self._clock, actor="registry", action="difference.close", target=_name(row))
+                    mark(session, [day_of_difference(row)])
                 elif place in grown:
                     row.records = still[place]
         for each, kind, _ in fresh:

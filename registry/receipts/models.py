@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from exchange.receipts import Receipt, Side
 from registry.catalogue.models import Resource
 from registry.database import Base
 from registry.organisation.models import System
+
+FIELDS = tuple(field.name for field in fields(Receipt))
 
 
 class ReceiptRow(Base):
@@ -20,6 +24,7 @@ class ReceiptRow(Base):
         Index("uq_receipts_author", "client_id", "side", "id", unique=True),
         Index("ix_receipts_resource", "resource", "side", "client_id", "number"),
         Index("ix_receipts_batch", "batch", "side"),
+        Index("ix_receipts_day", "resource", "side", "client_id", "at"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -40,6 +45,26 @@ class ReceiptRow(Base):
     last_offset: Mapped[int | None]
     landing: Mapped[str | None] = mapped_column(String(200))
     received_at: Mapped[datetime]
+    kid: Mapped[str | None] = mapped_column(String(43))  # None: not signed by a key that is known
+    signature: Mapped[str | None] = mapped_column(String(86))
+
+    def value(self) -> Receipt:
+        """Return the receipt as its system sent it."""
+        said = {name: getattr(self, name) for name in FIELDS}
+        return Receipt(**{**said, "side": Side(self.side)})
+
+
+class ReceiptKey(Base):
+    """A public key (JWK) with which a system signs its receipts; kept when it has ended, for what it signed before."""
+
+    __tablename__ = "receipt_keys"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("systems.client_id"), primary_key=True)
+    kid: Mapped[str] = mapped_column(String(43), primary_key=True)
+    jwk: Mapped[dict[str, str]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None] = mapped_column(String(80))
 
 
 class Difference(Base):

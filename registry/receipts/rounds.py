@@ -1,4 +1,4 @@
-"""The thread that reconciles; of several registry processes the one with the lease does."""
+"""The thread that reconciles and certifies; of several registry processes the one with the lease does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import threading
 
 from exchange.errors import ExchangeError
+from registry.certificates.issuer import Issuer
 from registry.enforcement.lease import LeaseKeeper
 from registry.receipts.matching import Matcher
 
@@ -13,10 +14,11 @@ log = logging.getLogger(__name__)
 
 
 class Rounds:
-    """Has the matcher make a round every ``interval_s`` seconds."""
+    """Has the matcher make a round every ``interval_s`` seconds, and then the issuer look whether a day is over."""
 
-    def __init__(self, matcher: Matcher, lease: LeaseKeeper, interval_s: float) -> None:
+    def __init__(self, matcher: Matcher, issuer: Issuer, lease: LeaseKeeper, interval_s: float) -> None:
         self._matcher = matcher
+        self._issuer = issuer
         self._lease = lease
         self._interval_s = interval_s
         self._stop = threading.Event()
@@ -40,6 +42,7 @@ class Rounds:
             try:
                 if self._lease.hold():
                     self._matcher.round()
+                    self._issuer.tick()
             except ExchangeError as exc:
                 log.warning("reconciliation failed, it is tried again: %s", exc)
             if self._stop.wait(self._interval_s):

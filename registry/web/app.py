@@ -14,10 +14,13 @@ from registry.audit import api as audit
 from registry.catalogue import api as catalogue
 from registry.catalogue import catalogue_api as catalogue_files
 from registry.catalogue.sheets import reading
+from registry.certificates import api as certificates
 from registry.notices import api as notices
 from registry.objections import api as objections
 from registry.organisation import api as organisation
+from registry.provenance import api as provenance
 from registry.receipts import api as receipts
+from registry.receipts import keys_api as receipt_keys
 from registry.running import api as running
 from registry.runtime import Runtime
 from registry.schema_registry import api as schema_registry
@@ -62,6 +65,9 @@ def create_app(runtime: Runtime) -> FastAPI:
         notices,
         objections,
         receipts,
+        receipt_keys,
+        certificates,
+        provenance,
         running,
         schema_registry,
         audit,

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from registry.web.preconditions import entity_of
 from registry.web.problems import JSON_TYPE
+from registry.web.repeats import LOOKS
 
 Json = dict[str, Any]
 API = "/api/"
@@ -114,7 +115,7 @@ def _complete(path: str, method: str, operation: Json) -> None:
         _tell_both(responses)
     for status in statuses:
         responses.setdefault(str(status), _refusal(path, status))
-    if path.startswith(API) and method == "post":
+    if path.startswith(API) and method == "post" and path not in LOOKS:
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     if path.startswith(API) and method in CHANGES and entity_of(path):
         operation.setdefault("parameters", []).append(IF_MATCH)

@@ -37,6 +37,7 @@ KEY = re.compile(r"[\x21-\x7e]{1,128}")
 STUCK = timedelta(seconds=60)
 MOST_KEPT = 256 * 1024  # bytes of an answer; a longer one is not kept, and its request is not repeated
 PREFIX = "/api/"
+LOOKS = frozenset({"/api/v1/provenance"})  # a look that is a POST: done each time, so that the audit has each
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Repeats:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, unless its answer is there."""
         key = _header(scope, b"idempotency-key")
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(PREFIX) or key is None:
+        if scope["type"] != "http" or scope["method"] != "POST" or key is None or not _kept(scope["path"]):
             await self.app(scope, receive, send)
             return
         caller = self._caller(scope)
@@ -194,6 +195,10 @@ class _Recorder:
     async def finish(self) -> None:
         if self._last is not None:
             await self._send(self._last)
+
+
+def _kept(path: str) -> bool:
+    return path.startswith(PREFIX) and path not in LOOKS
 
 
 def _fingerprint(scope: Scope, body: bytes) -> str:

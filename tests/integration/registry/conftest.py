@@ -17,7 +17,7 @@ from registry.clock import utc_now
 from registry.enforcement.broker import client_config
 from registry.enforcement.fence import Fence
 from registry.runtime import keyring_of
-from registry.settings import BrokerGroup, DatabaseGroup, EnforcerGroup, RegistryGroup, Settings
+from registry.settings import BrokerGroup, DatabaseGroup, EnforcerGroup, ReconciliationGroup, RegistryGroup, Settings
 from tests.support.node import node_settings
 from tests.support.registry_world import World, world
 from tests.support.wait import wait_until
@@ -32,7 +32,14 @@ class LoneBroker:
     broker: BrokerGroup
     registry: RegistryGroup
 
-    def world(self, directory: Path, *, timeout_s: float = 10, **enforcer: Any) -> AbstractContextManager[World]:
+    def world(
+        self,
+        directory: Path,
+        *,
+        timeout_s: float = 10,
+        reconciliation: ReconciliationGroup | None = None,
+        **enforcer: Any,
+    ) -> AbstractContextManager[World]:
         url = f"sqlite:///{directory}/registry.db"
         return world(
             self.registry.data_dir,
@@ -40,6 +47,7 @@ class LoneBroker:
             broker=self.broker.model_copy(update={"timeout_s": timeout_s}),
             database=DatabaseGroup(url=url),
             enforcer=EnforcerGroup(**enforcer),
+            reconciliation=reconciliation or ReconciliationGroup(),
         )
 
     @contextmanager
