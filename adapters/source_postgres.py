@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Generator, Iterator, Sequence
@@ -148,6 +149,19 @@ class PostgresSource:
             else:
                 yield from self._snapshot()
 
+    def table(self) -> Generator[ReadBatch]:
+        """Yield the table as it is now."""
+        with translated(self._problem):
+            yield from self._snapshot()
+
+    def rows(self, keys: Sequence[bytes]) -> Generator[ReadBatch]:
+        """Yield the rows of some keys."""
+        names = [self._stream.column(item) for item in self._stream.items if item.primary_key]
+        wanted = [tuple(zip(names, key_texts(names, key), strict=True)) for key in keys]
+        with translated(self._problem):
+            rows, rejects = self._again(wanted)
+        yield ReadBatch(rows=rows, rejects=rejects)
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
@@ -255,6 +269,12 @@ class PostgresSource:
         assert self._connection is not None, "connect comes first"
         assert self._table is not None
         return self._connection, self._table
+
+
+def key_texts(names: Sequence[str], key: bytes) -> Sequence[str]:
+    """Return the texts of the primary key's columns in a key as Kafka carries it."""
+    texts: Sequence[str] = [key.decode()] if len(names) == 1 else json.loads(key)
+    return texts
 
 
 def _system(connection: Connection) -> str:

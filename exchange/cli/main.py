@@ -24,6 +24,7 @@ from exchange.cli import (
     objection,
     org,
     output,
+    reconcile,
     request,
     system,
     user,
@@ -51,6 +52,7 @@ MODULES = (
     notice,
     objection,
     difference,
+    reconcile,
 )
 
 app = typer.Typer(

@@ -1,0 +1,240 @@
+"""Comparing on demand (对账): one side with the topic, or both sides with each other; and repairing what differs.
+
+Two looks. The first reads each side once, where it is, into digests, and finds the keys that differ by bisection. The
+second looks at those keys alone: only what is the same difference again counts, so that a table that is written to
+meanwhile is not accused of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from adapters.config import AdapterConfig
+from adapters.deletes import believe
+from adapters.protocol import Sink
+from adapters.reconcile_repair import Landed, Published
+from adapters.reconcile_table import Counted, Remote, Seen
+from adapters.reconcile_topic import TopicSide
+from adapters.reconcile_words import Record, Report, Words, finding_of
+from adapters.spec import Side
+from exchange.contract import slug
+from exchange.errors import ConfigError
+from exchange.receipts import hex_digest
+from exchange.tally import GONE, HELD, MOVING, Summed, differing, unequal
+from exchange.text import Text
+
+MOST_KEYS = 100_000  # that are looked at a second time, and repaired, in one run
+MISSING = Record()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``repair``: make equal what differs; ``allow_deletes``: however many rows that deletes."""
+
+    repair: bool = False
+    allow_deletes: bool = False
+    most: int = MOST_KEYS
+
+
+class Held(Summed, Protocol):
+    """A side of the comparison once it is counted."""
+
+    def bucket(self, number: int) -> dict[bytes, int]:
+        """Return the digests of one bucket."""
+
+
+def reconcile(configs: Sequence[AdapterConfig], options: Options) -> Report:
+    """Compare the table of one adapter file with the topic, or those of a source and a sink with each other.
+
+    Errors: those of table, registry and broker; NotCompared; of a repair also AdapterRuns, TooManyDeletes, Fenced.
+    """
+    sides = {config.side: config for config in configs}
+    _verify(configs, sides)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        topic = stack.enter_context(closing(TopicSide(configs[0])))
+        remotes = {side: stack.enter_context(Remote(config.file)) for side, config in sides.items()}
+        comparison = Comparison(sides, remotes, topic, options)
+        report = comparison.run()
+    report.seconds = round(time.monotonic() - began, 3)
+    return report
+
+
+class Comparison:
+    """One comparison, with what it knows so far."""
+
+    def __init__(
+        self,
+        sides: Mapping[Side, AdapterConfig],
+        remotes: Mapping[Side, Remote],
+        topic: TopicSide,
+        options: Options,
+    ) -> None:
+        self._sides = sides
+        self._remotes = remotes
+        self._topic = topic
+        self._options = options
+        self._counts: dict[Side, Counted] = {}
+        self._report = Report(topic.contract.resource, "", "", (0, 0))
+
+    def run(self) -> Report:
+        """Return what was found, and made equal if that is wished."""
+        with self._destination() as sink:
+            first = self._first_look(sink)
+            if first:
+                self._judge(first, sink)
+        return self._report
+
+    @contextmanager
+    def _destination(self) -> Iterator[Sink | None]:
+        if "sink" not in self._sides:
+            yield None
+            return
+        with closing(self._sides["sink"].sink(self._topic.contract)) as sink:
+            yield sink
+
+    def _first_look(self, sink: Sink | None) -> dict[bytes, tuple[int, int]]:
+        """Return the keys that differ, with both digests."""
+        due = self._positions(sink) if sink else None  # before the rows are read: what lands meanwhile is on its way
+        self._report.positions = dict(due or {})
+        asked = {side: remote.count() for side, remote in self._remotes.items()}
+        if len(self._remotes) > 1:
+            self._wait(asked)
+            return self._walk(self._remotes["source"], self._remotes["sink"])
+        with closing(self._topic.tally(due)) as tally:
+            self._wait(asked, topic_rows=tally.sums(0, [0])[0][0])
+            if "source" in self._remotes:
+                return self._walk(self._remotes["source"], tally)
+            return self._walk(tally, self._remotes["sink"])
+
+    def _wait(self, asked: Mapping[Side, Future[Counted]], topic_rows: int = 0) -> None:
+        self._counts = {side: counting.result() for side, counting in asked.items()}
+        counts, topic = self._counts, (self._topic.contract.topic, topic_rows)
+        tables = {side: (counted.place, counted.rows) for side, counted in counts.items()}
+        (reference, rows), (checked, others) = tables.get("source", topic), tables.get("sink", topic)
+        self._report.reference, self._report.checked, self._report.rows = reference, checked, (rows, others)
+        self._report.unread = sum(counted.unread for counted in counts.values())
+
+    def _walk(self, reference: Held, checked: Held) -> dict[bytes, tuple[int, int]]:
+        report, found = self._report, dict[bytes, tuple[int, int]]()
+        report.digest = hex_digest(reference.sums(0, [0])[0][1])
+        for number in differing(reference, checked):
+            for key, pair in unequal(reference.bucket(number), checked.bucket(number)).items():
+                if MOVING in pair:
+                    report.waiting += 1
+                elif HELD in pair:
+                    report.held += 1
+                elif len(found) < self._options.most:
+                    found[key] = pair
+                else:
+                    report.more += 1
+        return found
+
+    def _judge(self, first: Mapping[bytes, tuple[int, int]], sink: Sink | None) -> None:
+        """Look again, and repair if that is wished: a repair keeps everybody else from publishing before it looks."""
+        if not self._options.repair:
+            self._second_look(first, sink)
+            return
+        with ExitStack() as stack:
+            source = self._sides.get("source")
+            published = stack.enter_context(Published(source)) if source else None
+            words, rows = self._second_look(first, sink)
+            if published is not None:
+                self._publish(published, words, rows)
+            if sink is not None:
+                self._land(Landed(sink, self._topic), words)
+
+    def _second_look(
+        self, first: Mapping[bytes, tuple[int, int]], sink: Sink | None
+    ) -> tuple[dict[bytes, Words], dict[bytes, Seen]]:
+        """Return what each side says now of the keys that still differ, and the source's rows of them."""
+        report, keys = self._report, list(first)
+        due = self._positions(sink) if sink else None
+        seen, records = self._look(keys, due)
+        words: dict[bytes, Words] = {}
+        for key, pair in first.items():
+            said = Words(
+                source=_digest(seen["source"].get(key)) if "source" in seen else None,
+                topic=records.get(key, MISSING),
+                destination=_digest(seen["sink"].get(key)) if "sink" in seen else None,
+            )
+            if said.topic.newer:
+                report.waiting += 1
+            elif said.pair != pair:
+                report.moved += 1
+            else:
+                words[key] = said
+        report.findings = [finding_of(key, said) for key, said in words.items()]
+        return words, seen.get("source", {})
+
+    def _look(
+        self, keys: Sequence[bytes], due: Mapping[int, int] | None
+    ) -> tuple[dict[Side, dict[bytes, Seen]], dict[bytes, Record]]:
+        asked = {side: remote.look(keys) for side, remote in self._remotes.items()}
+        records = self._topic.records(frozenset(keys), due)
+        return {side: looking.result() for side, looking in asked.items()}, records
+
+    def _publish(self, published: Published, words: Mapping[bytes, Words], rows: Mapping[bytes, Seen]) -> None:
+        """Have the topic say again what the source says; then ask the topic whether it does."""
+        wrong = {key: said for key, said in words.items() if said.source != said.topic.digest}
+        counted = self._counts["source"]
+        deletes = [key for key, said in wrong.items() if said.source == GONE]
+        if deletes and counted.unread and not counted.keyed:
+            self._report.withheld += len(deletes)  # a row whose key cannot be read may be one of them
+            wrong = {key: said for key, said in wrong.items() if said.source != GONE}
+            deletes = []
+        self._believe("source", len(deletes), counted.rows + len(deletes))
+        published.publish({key: rows[key].datum if key in rows else None for key in wrong})
+        now = self._topic.records(frozenset(wrong), None)
+        self._report.repaired += sum(now.get(key, MISSING).digest == said.source for key, said in wrong.items())
+
+    def _land(self, landed: Landed, words: Mapping[bytes, Words]) -> None:
+        """Have the destination say again what the topic says; then ask the destination whether it does."""
+        wrong = {key for key, said in words.items() if said.source is None or said.source == said.topic.digest}
+        gone = sum(words[key].topic.digest == GONE for key in wrong)
+        config = self._sides["sink"]
+        self._believe("sink", gone, self._counts["sink"].rows)
+        records = landed.land(wrong, config.settings.limits.rows_at_once, config.state)
+        now = self._remotes["sink"].look(list(wrong)).result()
+        self._report.repaired += sum(_digest(now.get(key)) == records.get(key, MISSING).digest for key in wrong)
+
+    def _believe(self, side: Side, gone: int, known: int) -> None:
+        if not self._options.allow_deletes:
+            share = self._sides[side].settings.limits.max_delete_share
+            believe(self._counts[side].place, gone=gone, known=known, share=share)
+
+    def _positions(self, sink: Sink) -> Mapping[int, int]:
+        sink.connect()
+        return dict(sink.positions(self._topic.contract.topic))
+
+
+def _digest(seen: Seen | None) -> int:
+    return seen.digest if seen is not None else GONE
+
+
+def _verify(configs: Sequence[AdapterConfig], sides: Mapping[Side, AdapterConfig]) -> None:
+    """Refuse two files that are no source and sink of one resource."""
+    if len(sides) < len(configs):
+        _, second = configs
+        wanted = Text("a source and a sink", "一个数据源和一个目标")
+        raise ConfigError(
+            file=second.file,
+            key="-",
+            expected=wanted,
+            found=Text(f"two files with [{second.side}]", f"两个含 [{second.side}] 的文件"),
+            example="exchange reconcile villages-out.toml villages-in.toml",
+        )
+    resources = {slug(config.settings.adapter.resource) for config in configs}
+    if len(resources) > 1:
+        raise ConfigError(
+            file=configs[1].file,
+            key="adapter.resource",
+            expected=configs[0].settings.adapter.resource,
+            found=configs[1].settings.adapter.resource,
+            example=f'resource = "{configs[0].settings.adapter.resource}"',
+        )
