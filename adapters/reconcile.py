@@ -16,6 +16,7 @@ from typing import Protocol
 
 from adapters.config import AdapterConfig
 from adapters.deletes import believe
+from adapters.postgres_sums import unequal_sums
 from adapters.protocol import Sink
 from adapters.reconcile_repair import Landed, Published
 from adapters.reconcile_table import Counted, Remote, Seen
@@ -24,21 +25,26 @@ from adapters.reconcile_words import Record, Report, Words, finding_of
 from adapters.spec import Side
 from exchange.contract import slug
 from exchange.errors import ConfigError
-from exchange.receipts import hex_digest
-from exchange.tally import GONE, HELD, MOVING, Summed, differing, unequal
+from exchange.receipts import MODULUS, hex_digest
+from exchange.tally import BUCKETS, GONE, HELD, MOVING, Summed, differing, unequal
 from exchange.text import Text
 
 MOST_KEYS = 100_000  # that are looked at a second time, and repaired, in one run
+MOST_BUCKETS = BUCKETS // 8  # that are read apart: of more, the whole tables are read
 MISSING = Record()
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``repair``: make equal what differs; ``allow_deletes``: however many rows that deletes."""
+    """``repair``: make equal what differs; ``allow_deletes``: however many rows that deletes.
+
+    ``push_down``: databases that can make sums over their rows do.
+    """
 
     repair: bool = False
     allow_deletes: bool = False
     most: int = MOST_KEYS
+    push_down: bool = True
 
 
 class Held(Summed, Protocol):
@@ -102,18 +108,47 @@ class Comparison:
         """Return the keys that differ, with both digests."""
         due = self._positions(sink) if sink else None  # before the rows are read: what lands meanwhile is on its way
         self._report.positions = dict(due or {})
+        if len(self._remotes) > 1:
+            source, sink_side = self._remotes["source"], self._remotes["sink"]
+            quick = self._by_databases(source, sink_side) if self._options.push_down else None
+            if quick is not None:
+                return quick
         asked = {side: remote.count() for side, remote in self._remotes.items()}
         if len(self._remotes) > 1:
             self._wait(asked)
-            return self._walk(self._remotes["source"], self._remotes["sink"])
+            return self._walk(source, sink_side)
         with closing(self._topic.tally(due)) as tally:
             self._wait(asked, topic_rows=tally.sums(0, [0])[0][0])
             if "source" in self._remotes:
                 return self._walk(self._remotes["source"], tally)
             return self._walk(tally, self._remotes["sink"])
 
+    def _by_databases(self, source: Remote, sink: Remote) -> dict[bytes, tuple[int, int]] | None:
+        """Return the keys that differ, found by sums that both databases make; None when they cannot, or so much does.
+
+        Rows that both sides hold and the resource does not allow are not seen so: they are the same.
+        """
+        asked = source.summary(), sink.summary()
+        one, other = (each.result() for each in asked)
+        numbers = unequal_sums(one, other) if one and other else None
+        if one is None or other is None or numbers is None or len(numbers) > MOST_BUCKETS:
+            return None
+        reading = source.count_some(numbers), sink.count_some(numbers)
+        (mine, rows), (theirs, others) = (each.result() for each in reading)
+        sizes = [sum(count for count, _ in summary.sums.values()) for summary in (one, other)]
+        self._counts = {"source": mine._replace(rows=sizes[0]), "sink": theirs._replace(rows=sizes[1])}
+        self._tell_counts()
+        total = sum(total for _, total in one.sums.values())
+        self._report.digest = f"postgresql:{hex_digest(total % MODULUS)}"
+        found: dict[bytes, tuple[int, int]] = {}
+        self._sort(unequal(rows, others), found)
+        return found
+
     def _wait(self, asked: Mapping[Side, Future[Counted]], topic_rows: int = 0) -> None:
         self._counts = {side: counting.result() for side, counting in asked.items()}
+        self._tell_counts(topic_rows)
+
+    def _tell_counts(self, topic_rows: int = 0) -> None:
         counts, topic = self._counts, (self._topic.contract.topic, topic_rows)
         tables = {side: (counted.place, counted.rows) for side, counted in counts.items()}
         (reference, rows), (checked, others) = tables.get("source", topic), tables.get("sink", topic)
@@ -121,19 +156,23 @@ class Comparison:
         self._report.unread = sum(counted.unread for counted in counts.values())
 
     def _walk(self, reference: Held, checked: Held) -> dict[bytes, tuple[int, int]]:
-        report, found = self._report, dict[bytes, tuple[int, int]]()
-        report.digest = hex_digest(reference.sums(0, [0])[0][1])
+        found: dict[bytes, tuple[int, int]] = {}
+        self._report.digest = hex_digest(reference.sums(0, [0])[0][1])
         for number in differing(reference, checked):
-            for key, pair in unequal(reference.bucket(number), checked.bucket(number)).items():
-                if MOVING in pair:
-                    report.waiting += 1
-                elif HELD in pair:
-                    report.held += 1
-                elif len(found) < self._options.most:
-                    found[key] = pair
-                else:
-                    report.more += 1
+            self._sort(unequal(reference.bucket(number), checked.bucket(number)), found)
         return found
+
+    def _sort(self, pairs: Mapping[bytes, tuple[int, int]], found: dict[bytes, tuple[int, int]]) -> None:
+        """Add to ``found`` what is to be looked at again, and count the others."""
+        for key, pair in pairs.items():
+            if MOVING in pair:
+                self._report.waiting += 1
+            elif HELD in pair:
+                self._report.held += 1
+            elif len(found) < self._options.most:
+                found[key] = pair
+            else:
+                self._report.more += 1
 
     def _judge(self, first: Mapping[bytes, tuple[int, int]], sink: Sink | None) -> None:
         """Look again, and repair if that is wished: a repair keeps everybody else from publishing before it looks."""

@@ -6,9 +6,9 @@ keys that are asked for, rows.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,9 @@ from sqlalchemy import make_url
 from adapters import sink_sql, source_postgres, source_sql
 from adapters.config import AdapterConfig, read_adapter
 from adapters.mapping_source import MappedSource
+from adapters.postgres_sums import Summary
 from adapters.protocol import Coverage, ReadBatch, Reject, Source, Table
+from adapters.source_postgres import PostgresSource
 from exchange.avro import Schema
 from exchange.codec import RecordCodec
 from exchange.contract import Contract
@@ -29,7 +31,7 @@ from exchange.items import KeyCodec, Row
 from exchange.publisher import row_digest
 from exchange.receipts import record_digest
 from exchange.registry_client import RegistryClient
-from exchange.tally import HELD, Sum, Tally, Twice
+from exchange.tally import BUCKETS, HELD, Sum, Tally, Twice
 from exchange.text import Text
 
 AT_ONCE = 500  # keys in one question to a database
@@ -87,21 +89,23 @@ class TableSide:
 
     def count(self) -> Counted:
         """Read the table into a tally. Errors: those of the source, NotCompared."""
-        try:
-            self._source.connect()
-            self._tally = Tally(Twice.NEVER if self._source.keyed else Twice.FIRST)
-            rows = unread = 0
-            with closing(self._all()) as batches:
-                for batch in batches:
-                    keys, data = self._encoded(batch.rows)
-                    self._tally.put(keys, map(row_digest, keys, data))
-                    rejects = [reject for reject in batch.rejects if reject.key is not None]
-                    self._tally.put((r.key or b"" for r in rejects), map(self._of_reject, rejects))
-                    rows += len(keys) + len(batch.rejects)
-                    unread += len(batch.rejects) - len(rejects)
-            return Counted(self._source.place, rows, unread, self._source.keyed)
-        finally:
-            self._source.close()
+        with self._connected():
+            return self._count(self._all())
+
+    def summary(self) -> Summary | None:
+        """Return sums that the database itself makes; None: it cannot."""
+        if not isinstance(self._source, PostgresSource):
+            return None
+        with self._connected():
+            return self._source.sums()
+
+    def count_some(self, numbers: Sequence[int]) -> tuple[Counted, dict[bytes, int]]:
+        """Return the digests of the rows in some buckets of ``summary``."""
+        assert isinstance(self._source, PostgresSource)
+        with self._connected():
+            counted = self._count(self._source.rows_of_sums(numbers))
+        found = [self._tally.bucket(number) for number in range(BUCKETS)]
+        return counted, {key: digest for bucket in found for key, digest in bucket.items()}
 
     def sums(self, level: int, nodes: Sequence[int]) -> list[Sum]:
         """Return sums of the tally."""
@@ -114,20 +118,38 @@ class TableSide:
     def look(self, keys: Sequence[bytes]) -> dict[bytes, Seen]:
         """Return the rows that some keys have now; a key that is not there is left out."""
         wanted, found = frozenset(keys), dict[bytes, Seen]()
+        with self._connected(), closing(self._some(keys)) as batches:
+            for batch in batches:
+                named = zip(map(self._keys.encode, batch.rows), batch.rows, strict=True)
+                rows = {key: row for key, row in named if key in wanted and key not in found}
+                for key, datum in zip(rows, self._codec.encode_rows(list(rows.values())), strict=True):
+                    found[key] = Seen(row_digest(key, datum), datum)
+                for reject in batch.rejects:
+                    if reject.key in wanted and reject.key is not None:
+                        found.setdefault(reject.key, Seen(self._of_reject(reject), None))
+        return found
+
+    def _count(self, batches: Generator[ReadBatch]) -> Counted:
+        self._tally.close()
+        self._tally = Tally(Twice.NEVER if self._source.keyed else Twice.FIRST)
+        rows = unread = 0
+        with closing(batches):
+            for batch in batches:
+                keys, data = self._encoded(batch.rows)
+                self._tally.put(keys, map(row_digest, keys, data))
+                rejects = [reject for reject in batch.rejects if reject.key is not None]
+                self._tally.put((r.key or b"" for r in rejects), map(self._of_reject, rejects))
+                rows += len(keys) + len(batch.rejects)
+                unread += len(batch.rejects) - len(rejects)
+        return Counted(self._source.place, rows, unread, self._source.keyed)
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
         try:
             self._source.connect()
-            with closing(self._some(keys)) as batches:
-                for batch in batches:
-                    named = zip(map(self._keys.encode, batch.rows), batch.rows, strict=True)
-                    rows = {key: row for key, row in named if key in wanted and key not in found}
-                    for key, datum in zip(rows, self._codec.encode_rows(list(rows.values())), strict=True):
-                        found[key] = Seen(row_digest(key, datum), datum)
-                    for reject in batch.rejects:
-                        if reject.key in wanted and reject.key is not None:
-                            found.setdefault(reject.key, Seen(self._of_reject(reject), None))
+            yield
         finally:
             self._source.close()
-        return found
 
     def _all(self) -> Generator[ReadBatch]:
         if self._is_table:
@@ -198,6 +220,14 @@ class Remote:
     def count(self) -> Future[Counted]:
         """Begin to read the table."""
         return self._pool.submit(_ask, "count")
+
+    def summary(self) -> Future[Summary | None]:
+        """Begin to have the database make sums."""
+        return self._pool.submit(_ask, "summary")
+
+    def count_some(self, numbers: Sequence[int]) -> Future[tuple[Counted, dict[bytes, int]]]:
+        """Begin to read the rows of some of its buckets."""
+        return self._pool.submit(_ask, "count_some", numbers)
 
     def sums(self, level: int, nodes: Sequence[int]) -> list[Sum]:
         """Return sums of the tally."""

@@ -23,6 +23,7 @@ from adapters.postgres_replication import Exported, Replication
 from adapters.postgres_slot import IN_USE, LOST_STATES, Slot, lsn_of, lsn_text
 from adapters.postgres_snapshot import TableReader
 from adapters.postgres_stream import REFRESH, Follower
+from adapters.postgres_sums import Summary, Sums
 from adapters.postgres_values import RowReader
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Stream
 from adapters.spec import Spec
@@ -162,6 +163,21 @@ class PostgresSource:
             rows, rejects = self._again(wanted)
         yield ReadBatch(rows=rows, rejects=rejects)
 
+    def sums(self) -> Summary | None:
+        """Return sums over the table that the server makes; None when the types of its columns do not allow it."""
+        _, table = self._open()
+        asked = Sums(self._stream, table)
+        if not (asked.exact and self.keyed):
+            return None
+        with translated(self._problem), closing(open_connection(self._config)) as connection:
+            return asked.read(connection)
+
+    def rows_of_sums(self, numbers: Sequence[int]) -> Generator[ReadBatch]:
+        """Yield the rows of some buckets of ``sums``."""
+        _, table = self._open()
+        with translated(self._problem):
+            yield from self._snapshot(where=Sums(self._stream, table).where(numbers))
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
@@ -187,7 +203,7 @@ class PostgresSource:
             return Text("the table was not in the publication", "该表曾不在发布中")
         return self._slot.lost(connection, position)
 
-    def _snapshot(self, snapshot: str | None = None) -> Iterator[ReadBatch]:
+    def _snapshot(self, snapshot: str | None = None, where: str = "") -> Iterator[ReadBatch]:
         """Yield the table on a connection of its own: a pass that is left in the middle leaves nothing behind."""
         reader = self._reader()
         connection = open_connection(self._config)
@@ -195,7 +211,7 @@ class PostgresSource:
             if snapshot is not None:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
-            yield from reader.batches(Wire(connection))
+            yield from reader.batches(Wire(connection), where)
         finally:
             Wire(connection).close()
 

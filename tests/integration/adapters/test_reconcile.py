@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +12,8 @@ from sqlalchemy import text
 from adapters.config import read_adapter
 from adapters.reconcile import Options, reconcile
 from adapters.reconcile_words import Report
-from tests.integration.adapters.places import CsvOrigin, SqlOrigin, SqlTarget, World, people, write_file
-from tests.integration.adapters.runs import once, until_idle
+from tests.integration.adapters.places import SqlOrigin, SqlTarget, World, people, write_file
+from tests.integration.adapters.runs import once
 
 
 def compare(*files: Path, **options: Any) -> Report:
