@@ -38,13 +38,14 @@ MISSING = Record()
 class Options:
     """``repair``: make equal what differs; ``allow_deletes``: however many rows that deletes.
 
-    ``push_down``: databases that can make sums over their rows do.
+    ``push_down``: databases that can make sums over their rows do. ``apart``: each side has a process of its own.
     """
 
     repair: bool = False
     allow_deletes: bool = False
     most: int = MOST_KEYS
     push_down: bool = True
+    apart: bool = True
 
 
 class Held(Summed, Protocol):
@@ -64,7 +65,9 @@ def reconcile(configs: Sequence[AdapterConfig], options: Options) -> Report:
     began = time.monotonic()
     with ExitStack() as stack:
         topic = stack.enter_context(closing(TopicSide(configs[0])))
-        remotes = {side: stack.enter_context(Remote(config.file)) for side, config in sides.items()}
+        remotes = {
+            side: stack.enter_context(Remote(config.file, apart=options.apart)) for side, config in sides.items()
+        }
         comparison = Comparison(sides, remotes, topic, options)
         report = comparison.run()
     report.seconds = round(time.monotonic() - began, 3)

@@ -6,8 +6,9 @@ keys that are asked for, rows.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -212,10 +213,14 @@ def not_compared(config: AdapterConfig) -> NotCompared:
 
 
 class Remote:
-    """A ``TableSide`` in a process of its own."""
+    """A ``TableSide`` in a process of its own, or else in a thread."""
 
-    def __init__(self, file: Path) -> None:
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, (file,))
+    def __init__(self, file: Path, *, apart: bool) -> None:
+        self._pool: Executor = (
+            ProcessPoolExecutor(1, get_context("spawn"), _begin, (file,))
+            if apart
+            else ThreadPoolExecutor(1, "reconcile", _begin, (file,))
+        )
 
     def count(self) -> Future[Counted]:
         """Begin to read the table."""
@@ -252,16 +257,15 @@ class Remote:
         self._pool.shutdown(cancel_futures=True)
 
 
-_here: dict[str, Any] = {}  # of a process of ``Remote``: its adapter file, and the side once it was asked for
+_here = threading.local()  # of a worker of ``Remote``: its adapter file, and the side once it was asked for
 
 
 def _begin(file: Path) -> None:
-    _here["file"] = file
+    _here.file, _here.side = file, None
 
 
 def _ask(question: str, *facts: Any) -> Any:
     """Made at the first question, so that what goes wrong is told to who asks."""
-    side = _here.get("side")
-    if side is None:
-        side = _here["side"] = TableSide(read_adapter(_here["file"]))
-    return getattr(side, question)(*facts)
+    if _here.side is None:
+        _here.side = TableSide(read_adapter(_here.file))
+    return getattr(_here.side, question)(*facts)
