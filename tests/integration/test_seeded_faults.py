@@ -277,7 +277,7 @@ def test_late_at_the_broker(scene: Scene) -> None:
         assert scene.opened() == ("lost", "unknown", 1)
     finally:
         start_broker(node.settings, node.layout)
-    until_idle(scene.sink)
+    wait_until(lambda: until_idle(scene.sink).landed, PATIENCE_S, "it is landed")
     scene.settle()
 
 
