@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,7 +24,7 @@ from adapters.reconcile_topic import TopicSide
 from adapters.reconcile_words import Record, Report, Words, finding_of
 from adapters.spec import Side
 from exchange.contract import slug
-from exchange.errors import ConfigError
+from exchange.errors import ConfigError, ExchangeError
 from exchange.receipts import MODULUS, hex_digest
 from exchange.tally import BUCKETS, GONE, HELD, MOVING, Summed, differing, unequal
 from exchange.text import Text
@@ -69,7 +69,11 @@ def reconcile(configs: Sequence[AdapterConfig], options: Options) -> Report:
             side: stack.enter_context(Remote(config.file, apart=options.apart)) for side, config in sides.items()
         }
         comparison = Comparison(sides, remotes, topic, options)
-        report = comparison.run()
+        try:
+            report = comparison.run()
+        except BrokenExecutor as exc:
+            reason = Text("the process that read a table was killed", "读取数据表的进程被终止")
+            raise ExchangeError(reason=reason) from exc
     report.seconds = round(time.monotonic() - began, 3)
     return report
 
@@ -178,26 +182,22 @@ class Comparison:
                 self._report.more += 1
 
     def _judge(self, first: Mapping[bytes, tuple[int, int]], sink: Sink | None) -> None:
-        """Look again, and repair if that is wished: a repair keeps everybody else from publishing before it looks."""
+        """Look again, and repair what is still so if that is wished."""
+        words = self._second_look(first, sink)
         if not self._options.repair:
-            self._second_look(first, sink)
             return
-        with ExitStack() as stack:
-            source = self._sides.get("source")
-            published = stack.enter_context(Published(source)) if source else None
-            words, rows = self._second_look(first, sink)
-            if published is not None:
-                self._publish(published, words, rows)
-            if sink is not None:
-                self._land(Landed(sink, self._topic), words)
+        unpublished = [key for key, said in words.items() if said.source not in (None, said.topic.digest)]
+        if unpublished:
+            self._publish(unpublished)
+        if sink is not None:
+            self._land(Landed(sink, self._topic), words)
 
-    def _second_look(
-        self, first: Mapping[bytes, tuple[int, int]], sink: Sink | None
-    ) -> tuple[dict[bytes, Words], dict[bytes, Seen]]:
-        """Return what each side says now of the keys that still differ, and the source's rows of them."""
-        report, keys = self._report, list(first)
+    def _second_look(self, first: Mapping[bytes, tuple[int, int]], sink: Sink | None) -> dict[bytes, Words]:
+        """Return what each side says now of the keys that still differ in the same way."""
         due = self._positions(sink) if sink else None
-        seen, records = self._look(keys, due)
+        asked = {side: remote.look(list(first)) for side, remote in self._remotes.items()}
+        records = self._topic.records(first.keys(), due)
+        seen = {side: looking.result() for side, looking in asked.items()}
         words: dict[bytes, Words] = {}
         for key, pair in first.items():
             said = Words(
@@ -206,38 +206,37 @@ class Comparison:
                 destination=_digest(seen["sink"].get(key)) if "sink" in seen else None,
             )
             if said.topic.newer:
-                report.waiting += 1
+                self._report.waiting += 1
             elif said.pair != pair:
-                report.moved += 1
+                self._report.moved += 1
             else:
                 words[key] = said
-        report.findings = [finding_of(key, said) for key, said in words.items()]
-        return words, seen.get("source", {})
+        self._report.findings = [finding_of(key, said) for key, said in words.items()]
+        return words
 
-    def _look(
-        self, keys: Sequence[bytes], due: Mapping[int, int] | None
-    ) -> tuple[dict[Side, dict[bytes, Seen]], dict[bytes, Record]]:
-        asked = {side: remote.look(keys) for side, remote in self._remotes.items()}
-        records = self._topic.records(frozenset(keys), due)
-        return {side: looking.result() for side, looking in asked.items()}, records
+    def _publish(self, keys: Sequence[bytes]) -> None:
+        """Have the topic say again what the source says; then ask the topic whether it does.
 
-    def _publish(self, published: Published, words: Mapping[bytes, Words], rows: Mapping[bytes, Seen]) -> None:
-        """Have the topic say again what the source says; then ask the topic whether it does."""
-        wrong = {key: said for key, said in words.items() if said.source != said.topic.digest}
-        counted = self._counts["source"]
-        deletes = [key for key, said in wrong.items() if said.source == GONE]
-        if deletes and counted.unread and not counted.keyed:
-            self._report.withheld += len(deletes)  # a row whose key cannot be read may be one of them
-            wrong = {key: said for key, said in wrong.items() if said.source != GONE}
-            deletes = []
-        self._believe("source", len(deletes), counted.rows + len(deletes))
-        published.publish({key: rows[key].datum if key in rows else None for key in wrong})
-        now = self._topic.records(frozenset(wrong), None)
-        self._report.repaired += sum(now.get(key, MISSING).digest == said.source for key, said in wrong.items())
+        The rows are read after everybody else is kept from publishing, so that no older word comes last.
+        """
+        config, counted = self._sides["source"], self._counts["source"]
+        with Published(config) as published:
+            rows = self._remotes["source"].look(keys).result()
+            gone = [key for key in keys if key not in rows]
+            if gone and counted.unread and not counted.keyed:
+                self._report.withheld += len(gone)  # a row whose key cannot be read may be one of them
+                gone = []
+            self._believe("source", len(gone), counted.rows + len(gone))
+            data = {key: rows[key].datum for key in keys if key in rows and rows[key].datum is not None}
+            published.publish(data | dict.fromkeys(gone))
+        now = self._topic.records(frozenset(keys), None)
+        self._report.repaired += sum(now.get(key, MISSING).digest == _digest(rows.get(key)) for key in keys)
 
     def _land(self, landed: Landed, words: Mapping[bytes, Words]) -> None:
         """Have the destination say again what the topic says; then ask the destination whether it does."""
         wrong = {key for key, said in words.items() if said.source is None or said.source == said.topic.digest}
+        if not wrong:
+            return
         gone = sum(words[key].topic.digest == GONE for key in wrong)
         config = self._sides["sink"]
         self._believe("sink", gone, self._counts["sink"].rows)
