@@ -10,8 +10,9 @@ from itertools import islice
 
 from adapters.coerce import LARGEST_ROW, as_text, key_of
 from adapters.contract_watch import ContractWatch
+from adapters.deletes import believe
 from adapters.engine import Run
-from adapters.errors import SourceAbsent, TooManyDeletes
+from adapters.errors import SourceAbsent
 from adapters.overlap import Overlap
 from adapters.patience import Stopped
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Retaining, Source
@@ -24,7 +25,6 @@ from exchange.text import Text
 log = logging.getLogger("exchange.adapter")
 
 JUDGED_S = 3600.0  # rejects of a pass without end count for so long
-FEW_KEYS = 20  # below this, a large share of deletes is nothing to wonder about
 
 
 class Pass:
@@ -350,10 +350,9 @@ class SourceEngine:
             self._run.pace(len(keys))
 
     def _sure(self, current: Pass, gone: Sequence[bytes]) -> None:
-        known, share = current.known, self._limits.max_delete_share
-        if self._run.options.allow_deletes or known < FEW_KEYS or len(gone) <= share * known:
-            return
-        raise TooManyDeletes(source=current.place, gone=len(gone), known=known, share=share)
+        if not self._run.options.allow_deletes:
+            share = self._limits.max_delete_share
+            believe(current.place, gone=len(gone), known=current.known, share=share)
 
 
 def _chunks(keys: Iterable[bytes], size: int) -> Iterable[list[bytes]]:

@@ -193,6 +193,19 @@ class MappedSource:
         """A key that is made of columns may come out equal for two rows."""
         return self._inner.keyed and not self._plan.key_made
 
+    @property
+    def inner(self) -> Source:
+        """The source inside."""
+        return self._inner
+
+    def table(self) -> Generator[ReadBatch]:
+        """Yield what the source inside has, if it is a table, made into items."""
+        yield from map(self._made, self._inner.table())  # type: ignore[attr-defined] # asked of a table only
+
+    def rows(self, keys: Sequence[bytes]) -> Generator[ReadBatch]:
+        """Yield the rows of some keys, made into items; who is ``keyed`` has the keys of the source inside."""
+        yield from map(self._made, self._inner.rows(keys))  # type: ignore[attr-defined] # asked of a table only
+
     def __getattr__(self, name: str) -> Any:
         """Hand on whatever a source offers beyond the protocol."""
         return getattr(self._inner, name)

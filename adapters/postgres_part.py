@@ -10,7 +10,6 @@ from adapters.postgres_parts import Failed, Job, Piece
 from adapters.protocol import ReadBatch, Stream
 from adapters.source_postgres import open_source
 from exchange.codec import RecordCodec
-from exchange.columnar import ColumnarRows
 from exchange.errors import ExchangeError
 from exchange.items import KeyCodec
 
@@ -29,9 +28,7 @@ class Packer:
         """Return a batch as it is sent."""
         if not self._direct:
             return Piece(batch.rejects, None, list(batch.rows))
-        if isinstance(batch.rows, ColumnarRows):
-            return Piece(batch.rejects, batch.rows.records(), ())
-        return Piece(batch.rejects, (list(map(self._keys.encode, batch.rows)), self._codec.encode_rows(batch.rows)), ())
+        return Piece(batch.rejects, self._codec.records(self._keys, batch.rows), ())
 
 
 def main() -> None:

@@ -170,6 +170,17 @@ class TakesColumns(Protocol):
 
 
 @runtime_checkable
+class Table(Protocol):
+    """A source whose rows can be looked at at any time, whatever its mode; nothing is made or moved by it."""
+
+    def table(self) -> Generator[ReadBatch]:
+        """Yield every row that there is now."""
+
+    def rows(self, keys: Sequence[bytes]) -> Generator[ReadBatch]:
+        """Yield the rows that have one of these keys, and perhaps others; only a source that is ``keyed`` is asked."""
+
+
+@runtime_checkable
 class Retaining(Protocol):
     """A source for which the other side keeps a log until it has read it."""
 

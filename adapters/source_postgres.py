@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Generator, Iterator, Sequence
@@ -24,6 +25,7 @@ from adapters.postgres_replication import Exported, Replication
 from adapters.postgres_slot import IN_USE, LOST_STATES, Slot, lsn_of, lsn_text
 from adapters.postgres_snapshot import TableReader
 from adapters.postgres_stream import REFRESH, Follower
+from adapters.postgres_sums import Summary, Sums
 from adapters.postgres_values import ColumnKind, RowReader
 from adapters.protocol import Coverage, Position, ReadBatch, Reject, Stream
 from adapters.spec import Spec
@@ -153,6 +155,34 @@ class PostgresSource:
             else:
                 yield from self._snapshot()
 
+    def table(self) -> Generator[ReadBatch]:
+        """Yield the table as it is now."""
+        with translated(self._problem):
+            yield from self._snapshot()
+
+    def rows(self, keys: Sequence[bytes]) -> Generator[ReadBatch]:
+        """Yield the rows of some keys."""
+        names = [self._stream.column(item) for item in self._stream.items if item.primary_key]
+        wanted = [tuple(zip(names, key_texts(names, key), strict=True)) for key in keys]
+        with translated(self._problem):
+            rows, rejects = self._again(wanted)
+        yield ReadBatch(rows=rows, rejects=rejects)
+
+    def sums(self) -> Summary | None:
+        """Return sums over the table that the server makes; None when the types of its columns do not allow it."""
+        _, table = self._open()
+        asked = Sums(self._stream, table)
+        if not (asked.exact and self.keyed):
+            return None
+        with translated(self._problem), closing(open_connection(self._config)) as connection:
+            return asked.read(connection)
+
+    def rows_of_sums(self, numbers: Sequence[int]) -> Generator[ReadBatch]:
+        """Yield the rows of some buckets of ``sums``."""
+        _, table = self._open()
+        with translated(self._problem):
+            yield from self._rows(where=Sums(self._stream, table).where(numbers))
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
@@ -276,6 +306,12 @@ class PostgresSource:
         assert self._connection is not None, "connect comes first"
         assert self._table is not None
         return self._connection, self._table
+
+
+def key_texts(names: Sequence[str], key: bytes) -> Sequence[str]:
+    """Return the texts of the primary key's columns in a key as Kafka carries it."""
+    texts: Sequence[str] = [key.decode()] if len(names) == 1 else json.loads(key)
+    return texts
 
 
 def _system(connection: Connection) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
-from sqlalchemy import Connection, Engine, FromClause, Row, Select, column, select, text
+from sqlalchemy import Connection, Engine, FromClause, Row, Select, column, select, text, tuple_
 
 from adapters import sql_mysql
 from adapters.coerce import as_text, coerce, key_of, size_checker
@@ -19,9 +19,10 @@ from adapters.spec import Spec
 from adapters.sql_table import keeps_apart
 from adapters.watermark import Watermark
 from exchange.errors import BadRecord, SourceProblem
+from exchange.items import KeyCodec
 from exchange.items import Row as ItemRow
 from exchange.text import Text
-from exchange.values import row_checker
+from exchange.values import parse, row_checker
 
 log = logging.getLogger("exchange.adapter")
 
@@ -81,6 +82,7 @@ class SqlSource:
         self._zone = ZoneInfo(config.zone)
         self._check = row_checker(stream.items)
         self._check_size = size_checker(stream.items)
+        self._keys = KeyCodec(stream.items)
         self._clock = DatabaseClock(config.lag_s)
         self._engine: Engine | None = None
         self._query = (config.query or "").strip().rstrip(";")
@@ -114,6 +116,21 @@ class SqlSource:
                 yield from self._batches(connection, self._select())
             else:
                 yield from self._new(connection, position)
+
+    def table(self) -> Generator[ReadBatch]:
+        """Yield every row that there is now, also one that is younger than the lag."""
+        assert self._engine is not None, "connect comes first"
+        with translated(self._problem), self._engine.connect() as connection:
+            yield from self._batches(connection, self._select())
+
+    def rows(self, keys: Sequence[bytes]) -> Generator[ReadBatch]:
+        """Yield the rows of some keys."""
+        assert self._engine is not None, "connect comes first"
+        items = [item for item in self._stream.items if item.primary_key]
+        columns = tuple_(*[self._from.c[self._stream.column(item)] for item in items])
+        values = [self._keys.decode(key, parse) for key in keys]
+        with translated(self._problem), self._engine.connect() as connection:
+            yield from self._batches(connection, self._select().where(columns.in_(values)))
 
     def close(self) -> None:
         """Give the connections back."""

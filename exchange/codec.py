@@ -14,10 +14,11 @@ from fastavro.read import SchemaResolutionError
 
 from exchange.avro import Schema
 from exchange.column_encoder import make_row_encoder
+from exchange.columnar import ColumnarRows
 from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import make_encoder
 from exchange.errors import ExchangeError, NotFound
-from exchange.items import Row
+from exchange.items import KeyCodec, Row
 from exchange.text import Text
 from exchange.wire import HEADER_BYTES, MAGIC, schema_id_of, wire_header
 
@@ -55,6 +56,12 @@ class RecordCodec:
     def encode_rows(self, rows: Sequence[Row]) -> list[bytes]:
         """Return the data of many rows, each as ``encode`` makes it."""
         return self._encode_rows(rows)
+
+    def records(self, keys: KeyCodec, rows: Sequence[Row]) -> tuple[list[bytes], list[bytes]]:
+        """Return keys and data of rows that have passed ``exchange.values.row_checker``."""
+        if isinstance(rows, ColumnarRows):
+            return rows.records()
+        return list(map(keys.encode, rows)), self._encode_rows(rows)
 
     def decode(self, value: bytes) -> Row:
         """Return the row in ``value`` (with its wire header), as this codec's schema sees it. Errors: BadWire."""

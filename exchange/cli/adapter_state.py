@@ -279,6 +279,7 @@ REASONS = {
     "paused": Text("paused", "暂停"),
     "goes_on": Text("goes on", "持续运行"),
     "crashed": Text("crashed", "崩溃"),
+    "repaired": Text("repaired by reconcile", "对账修复"),
 }
 COLUMNS = {
     "adapter": Text("adapter", "适配器"),

@@ -25,6 +25,7 @@ from exchange.cli import (
     objection,
     org,
     output,
+    reconcile,
     request,
     system,
     trace,
@@ -55,6 +56,7 @@ MODULES = (
     difference,
     certificate,
     trace,
+    reconcile,
 )
 
 app = typer.Typer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from registry.access.keys import Keyring
@@ -13,6 +13,7 @@ from registry.settings import BrokerGroup
 from tests.support.node import RunningNode
 
 TIMEOUT_S = 20.0
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class Superuser:
@@ -43,6 +44,13 @@ class Superuser:
         admin.poll(0)
         listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
         return group in {found.group_id for found in listed.valid or ()}
+
+    def produce(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> None:
+        """Put a record into a topic that belongs to somebody else."""
+        producer = Producer(self._config)
+        producer.poll(0)  # answers the token callback
+        producer.produce(topic, value, key=key, headers=headers)
+        assert producer.flush(TIMEOUT_S) == 0
 
     def acls(self, client_id: str | None = None) -> frozenset[Acl]:
         """Return all ACLs at the broker, or those of one system."""
