@@ -134,6 +134,9 @@ REGISTRY = {
     "exchange_http_request_seconds": _histogram("HTTP answers", "HTTP 应答用时", "method", "route", "status"),
     "exchange_subjects": _gauge("Subjects of the schema registry", "模式登记中的主题数"),
     "exchange_audit_entries": _gauge("Entries in the audit's chain", "审计链条目数"),
+    "exchange_audit_head_entries": _gauge(
+        "Entries that the newest signed head vouches for", "最新签名链头所覆盖的审计条目数"
+    ),
     "exchange_audit_head_timestamp_seconds": _gauge("When the audit's head was last signed", "审计链头最近签名时间"),
     "exchange_signing_key_timestamp_seconds": _gauge(
         "Since when the key that signs tokens has signed", "令牌签名密钥的启用时间"

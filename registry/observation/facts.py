@@ -39,9 +39,10 @@ def singles(session: Session) -> Iterator[tuple[str, float]]:
     """Yield each gauge without labels that has a value."""
     yield "exchange_subjects", session.scalar(select(func.count(func.distinct(SubjectVersion.subject)))) or 0
     yield "exchange_audit_entries", session.scalar(select(func.max(AuditEntry.number))) or 0
-    signed = session.scalar(select(AuditHead.at).order_by(AuditHead.number.desc()).limit(1))
-    if signed is not None:
-        yield "exchange_audit_head_timestamp_seconds", signed.timestamp()
+    head = session.scalar(select(AuditHead).order_by(AuditHead.number.desc()).limit(1))
+    yield "exchange_audit_head_entries", head.number if head is not None else 0
+    if head is not None:
+        yield "exchange_audit_head_timestamp_seconds", head.at.timestamp()
 
 
 def _requests_overdue(session: Session, now: datetime) -> Values:

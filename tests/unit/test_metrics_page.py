@@ -6,10 +6,14 @@ import ast
 import re
 from pathlib import Path
 
+import yaml
+
 from exchange.metric_names import DECLARED
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(exchange_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+
+BROKER = r"^\| `(kafka_\w+)` \| (\w+) \| ([^|]*) \|"
 
 
 def test_the_page_and_the_code_say_the_same() -> None:
@@ -17,6 +21,18 @@ def test_the_page_and_the_code_say_the_same() -> None:
     page = {name: (kind, labels, en, zh) for name, kind, labels, en, zh in rows}
     assert len(page) == len(rows), "a metric stands there twice"
     assert page == {name: (m.kind, ", ".join(m.labels) or "–", m.help.en, m.help.zh) for name, m in DECLARED.items()}
+
+
+def test_the_page_and_the_rules_of_the_brokers_agent_say_the_same() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/kafka/metrics.yml").read_text(encoding="utf-8"))["rules"]
+    given: dict[str, tuple[str, str]] = {}
+    for rule in rules:
+        said = (rule["type"].lower(), ", ".join(rule.get("labels", {})) or "–")
+        assert given.setdefault(rule["name"], said) == said, rule["name"]
+        assert rule["name"].endswith("_total") == (rule["type"] == "COUNTER")
+    rows = re.findall(BROKER, (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name: (kind, labels) for name, kind, labels in rows} == given
+    assert len(rows) == len(given)
 
 
 def test_each_metric_is_counted_somewhere_and_none_is_unknown() -> None:
