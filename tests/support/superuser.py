@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
@@ -37,6 +37,12 @@ class Superuser:
             consumer.close()
         assert offsets is not None
         return int(offsets[1])
+
+    def producer(self) -> Producer:
+        """Return a producer that may write anywhere."""
+        made = Producer({**self._config, "linger.ms": 5})
+        made.poll(0)  # answers the token callback
+        return made
 
     def members_ever(self, group: str) -> bool:
         """Return whether the broker knows this group."""
