@@ -29,7 +29,7 @@ class PrometheusMetrics:
     """Metrics kept in a registry of their own, for one process: each process is a target of its own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # when each counter began: nobody asks, and it is a fifth of a scrape
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter began: nobody asks, and it is a fifth of a scrape
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
