@@ -142,4 +142,8 @@ REGISTRY = {
         "Since when the key that signs tokens has signed", "令牌签名密钥的启用时间"
     ),
 }  # fmt: skip
+# What each process shows. A gauge without labels is shown as 0 before it is set, and a foreign one would never be set:
+# an adapter that showed the registry's would say that the broker is down.
+OF_ADAPTER: dict[str, Declared] = {**BOTH, **ADAPTER}
+OF_REGISTRY: dict[str, Declared] = {**BOTH, **REGISTRY}
 DECLARED: dict[str, Declared] = {**BOTH, **ADAPTER, **REGISTRY}

@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from exchange.errors import ConfigError
-from exchange.metric_names import DECLARED
+from exchange.metric_names import Declared
 from exchange.settings import MetricsSettings
 from exchange.text import Text
 
@@ -28,13 +28,14 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 class PrometheusMetrics:
     """Metrics kept in a registry of their own, for one process: each process is a target of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Mapping[str, Declared]) -> None:
+        """``declared``: those that this kind of process counts: OF_ADAPTER or OF_REGISTRY of exchange.metric_names."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter began: nobody asks, and it is a fifth of a scrape
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
-        for name, metric in DECLARED.items():
+        for name, metric in declared.items():
             said = metric.help.en
             if metric.kind == "counter":
                 self._counters[name] = Counter(name, said, metric.labels, registry=self.registry)

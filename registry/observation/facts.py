@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry.audit.models import AuditEntry, AuditHead
@@ -46,7 +46,9 @@ def singles(session: Session) -> Iterator[tuple[str, float]]:
 
 
 def _requests_overdue(session: Session, now: datetime) -> Values:
-    late = select(Request.state, func.count()).where(Request.due_at < now).group_by(Request.state)
+    """Passing a late request on gives it a new deadline; it stays late until somebody has decided."""
+    passed_on = and_(Request.state.in_(sharing.UNDECIDED), Request.escalated_at.is_not(None))
+    late = select(Request.state, func.count()).where(or_(Request.due_at < now, passed_on)).group_by(Request.state)
     counts = dict(session.execute(late).all())
     return [({"state": state.value}, counts.get(state.value, 0)) for state in sorted(sharing.OPEN)]
 

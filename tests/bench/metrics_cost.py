@@ -22,6 +22,7 @@ from adapters.config import read_adapter
 from adapters.engine import Run, RunOptions
 from adapters.launch import run_adapter
 from exchange.demo.runs import write_adapter_file
+from exchange.metric_names import OF_ADAPTER
 from exchange.metrics import Metrics, NullMetrics
 from exchange.node.ports import free_ports
 from exchange.node.postgres import PostgresCluster, temporary_cluster
@@ -103,7 +104,7 @@ class Stage:
                 **tables,
             },
         )
-        metrics: Metrics = NullMetrics() if bare else PrometheusMetrics()
+        metrics: Metrics = NullMetrics() if bare else PrometheusMetrics(OF_ADAPTER)
         source = "source" in tables
         options = RunOptions(once=source, until_idle_s=None if source else IDLE_S)
         made = Run(read_adapter(file), options, metrics)

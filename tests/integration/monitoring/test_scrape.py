@@ -202,8 +202,10 @@ def test_a_request_that_nobody_answers(here: Scene) -> None:
     number = here.world.catalogue.request(here.world.reader, code)
     here.registry_says("UPDATE requests SET due_at = '2020-01-01 00:00:00.000000' WHERE id = ?", number)
     fires(here, "ExchangeRequestsOverdue")
-    clears(here, "ExchangeRequestsOverdue")  # the registry passes it on by itself
+    passed_on = here.world.owner.admin.get(f"requests/{number}")
+    assert passed_on["escalated_at"] is not None, "its new deadline does not hide that it is late"
     here.world.owner.admin.refuse(number, "测试")
+    clears(here, "ExchangeRequestsOverdue")
     here.world.owner.admin.withdraw_resource(code)
 
 
