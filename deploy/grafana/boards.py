@@ -158,7 +158,7 @@ BOARDS = (
             Panel("执行用时", "Time of an enforcement, 99th percentile, by scope", "s", (
                 (quantile(0.99, "exchange_enforcement_seconds", "scope", NODE), "{{scope}}"),)),
             Panel("距上次全量比对", "Seconds since the broker was compared as a whole", "s", (
-                (f"time() - exchange_enforcement_timestamp_seconds{{{NODE}}}", "{{node}}"),)),
+                (f"time() - max by (node) (exchange_enforcement_timestamp_seconds{{{NODE}}})", "{{node}}"),)),
             Panel("回执", "Receipts taken in a second, by side", "rps", (
                 (rate("exchange_receipts_total", "side", NODE), "{{side}}"),)),
             Panel("待对账批次", "Batches that are on their way", "short", (

@@ -21,6 +21,7 @@ from registry.sharing.models import Grant
 
 AT_ONCE = 500  # names in one question to the database
 
+Question = Callable[[Sequence[str]], Select[*tuple[Any, ...]]]
 Key = tuple[str, str]  # a stream: the resource's slug, and the subscriber's client_id
 
 
