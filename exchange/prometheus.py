@@ -32,6 +32,8 @@ class PrometheusMetrics:
         """``declared``: those that this kind of process counts: OF_ADAPTER or OF_REGISTRY of exchange.metric_names."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter began: nobody asks, and it is a fifth of a scrape
         self.registry = CollectorRegistry()
+        self._declared = declared
+        self._sets: dict[str, bytes] = {}  # gauges that are replaced as a whole, as text
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -55,11 +57,19 @@ class PrometheusMetrics:
         (gauge.labels(**labels) if labels else gauge).set(value)
 
     def replace(self, name: str, values: Iterable[tuple[Mapping[str, str], float]], /) -> None:
-        """Set a gauge for these labels, and drop all that it had."""
-        gauge = self._gauges[name]
-        gauge.clear()
+        """Set a gauge for these labels, and drop all that it had.
+
+        Such a set may be large, and is read more often than it is set: it is written as text here, once, and stands in
+        ``text`` only, not in what ``serve`` answers.
+        """
+        declared = self._declared[name]
+        alone = CollectorRegistry()
+        gauge = Gauge(name, declared.help.en, declared.labels, registry=alone)
         for labels, value in values:
             gauge.labels(**labels).set(value)
+        if name not in self._sets:
+            self.registry.unregister(self._gauges[name])
+        self._sets[name] = generate_latest(alone)
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add one observation to a histogram."""
@@ -68,7 +78,7 @@ class PrometheusMetrics:
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+        return b"".join([generate_latest(self.registry), *self._sets.values()])
 
     def serve(self, settings: MetricsSettings) -> None:
         """Answer ``/metrics`` on the configured port, from a thread of its own; port 0 serves nothing.
