@@ -112,6 +112,10 @@ class Announcer:
             found = disk(folder)
             self._metrics.set("exchange_disk_free_bytes", found.free, path=str(folder))
             self._metrics.set("exchange_disk_size_bytes", found.size, path=str(folder))
+        with suppress(ExchangeError):
+            if (source := self._run.retaining) is not None and (kept := source.retained()) is not None:
+                slot, size = kept
+                self._metrics.set("exchange_replication_slot_bytes", size, slot=slot, **self._run.labels)
         settings = self._run.config.settings
         for file in {settings.registry.ca_file, settings.kafka.ca_file} - {None}:
             with suppress(OSError, ValueError):

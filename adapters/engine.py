@@ -15,6 +15,7 @@ from typing import Any
 from adapters.config import AdapterConfig
 from adapters.keeper import LOOK_S, Keeper
 from adapters.patience import Patience
+from adapters.protocol import Retaining
 from adapters.summary import Summary
 from exchange.metrics import Metrics, NullMetrics
 
@@ -38,6 +39,7 @@ class Run:
     options: RunOptions = RunOptions()
     metrics: Metrics = field(default_factory=NullMetrics)
     stop: threading.Event = field(default_factory=threading.Event)
+    retaining: Retaining | None = None  # a source whose other side keeps a log for it, also while it is closed
     summary: Summary = field(init=False)
     keeper: Keeper = field(init=False)
     _next: float = field(init=False, default=0.0)  # before this time the rate limit lets nothing more through

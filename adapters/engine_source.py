@@ -158,6 +158,7 @@ class SourceEngine:
             source = self._run.config.source(self._publisher.contract)
             source.connect()
             self._source, self._was_there = source, True
+            self._run.retaining = source if isinstance(source, Retaining) else None
         return self._publisher, self._source
 
     def _disconnect(self) -> None:
@@ -209,7 +210,6 @@ class SourceEngine:
                 if self._run.leaving or (wish is None and self._run.keeper.refresh is not None):
                     return
                 self._run.keeper.note_hourly()
-                self._show(source)
                 if time.monotonic() - current.began > JUDGED_S:
                     current = Pass(source, None)
                 if self._watch.moved(publisher.contract):
@@ -217,11 +217,6 @@ class SourceEngine:
             else:
                 return
         self._disconnect()  # the next pass reads by the new contract
-
-    def _show(self, source: Source) -> None:
-        if isinstance(source, Retaining) and source.retained is not None:
-            slot, size = source.retained
-            self._run.metrics.set("exchange_replication_slot_bytes", size, slot=slot, **self._run.labels)
 
     def _idle(self, active: float) -> bool:
         alone = self._run.options.once or self._run.config.schedule is not None

@@ -80,11 +80,14 @@ class Slot:
             raise self._in_use(found[2])
         connection.execute("SELECT pg_drop_replication_slot(%s)", [self.name])
 
-    def watch(self, connection: Connection) -> int:
-        """Return how many bytes of log the server keeps for it; warn when they are more than ``max_mb``."""
+    def kept(self, connection: Connection) -> int | None:
+        """Return how many bytes of log the server keeps for it; None when there is no such slot."""
         row = connection.execute(_KEPT, [self.name]).fetchone()
-        size = 0 if row is None or row[0] is None else int(row[0])
-        kept = size // MIB
+        return None if row is None or row[0] is None else int(row[0])
+
+    def watch(self, connection: Connection) -> None:
+        """Warn when the server keeps more than ``max_mb`` of log for it."""
+        kept = (self.kept(connection) or 0) // MIB
         if kept > self.max_mb:
             warning = Text(
                 "{place}: replication slot {name} makes the server keep {kept} MB of log, more than"
@@ -93,7 +96,6 @@ class Slot:
                 "适配器处理不及，或有事务长期未结束",
             )
             log.warning("%s", warning.format(place=self.place, name=self.name, kept=kept, limit=self.max_mb))
-        return size
 
     def warn_unbounded(self, connection: Connection) -> None:
         """Say when nothing but us keeps the slot from filling the server's disk."""

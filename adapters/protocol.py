@@ -184,8 +184,11 @@ class Table(Protocol):
 class Retaining(Protocol):
     """A source for which the other side keeps a log until it has read it."""
 
-    retained: tuple[str, int] | None
-    """Name of what keeps it, and bytes that it keeps, as last heard; None before."""
+    def retained(self) -> tuple[str, int] | None:
+        """Return the name of what keeps it, and how many bytes it keeps; None when nothing does.
+
+        Asked from another thread, also while the source is closed: what waits is kept most. Errors: NotConnected.
+        """
 
 
 @dataclass(frozen=True, slots=True)

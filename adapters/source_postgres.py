@@ -111,7 +111,6 @@ class PostgresSource:
         self._table: Table | None = None
         self._hand_over = False  # the pass that was announced by ``coverage`` begins a stream
         self._warned = False
-        self.retained: tuple[str, int] | None = None
 
     def connect(self) -> None:
         """Check that the database answers, and that the table's rows or changes can be read as the resource needs."""
@@ -123,6 +122,18 @@ class PostgresSource:
             self.keyed = self._needs.unique(table)
             if self._config.mode == "capture":
                 self._check_capture(connection, table)
+
+    def retained(self) -> tuple[str, int] | None:
+        """Ask the server what the slot keeps, over a connection of its own. Errors: DatabaseUnavailable."""
+        if self._config.mode != "capture":
+            return None
+        with translated(self._problem):
+            connection = open_connection(self._config)
+            try:
+                kept = self._slot.kept(connection)
+            finally:
+                connection.close()
+        return None if kept is None else (self._slot.name, kept)
 
     def coverage(self, position: Position | None) -> Coverage:
         """Return CHANGES when the slot still has all since ``position``; else the next pass reads the whole table."""
@@ -275,7 +286,7 @@ class PostgresSource:
         table = find_table(connection, self._config.table, self._problem)
         self._needs.check_columns(table)
         self._needs.check_changes(table)
-        self.retained = (self._slot.name, self._slot.watch(connection))
+        self._slot.watch(connection)
         if self._needs.shape(table) != self._needs.shape(known):
             return Text("the table was changed or made anew", "表结构已改变或表已被重建")
         if not self._publication.covers(connection, table, self._needs.names):

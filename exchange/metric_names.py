@@ -138,9 +138,16 @@ REGISTRY = {
     "exchange_http_request_seconds": _histogram("HTTP answers", "HTTP 应答用时", "method", "route", "status"),
     "exchange_subjects": _gauge("Subjects of the schema registry", "模式登记中的主题数"),
     "exchange_audit_entries": _gauge("Entries in the audit's chain", "审计链条目数"),
+    "exchange_audit_head_entries": _gauge(
+        "Entries that the newest signed head vouches for", "最新签名链头所覆盖的审计条目数"
+    ),
     "exchange_audit_head_timestamp_seconds": _gauge("When the audit's head was last signed", "审计链头最近签名时间"),
     "exchange_signing_key_timestamp_seconds": _gauge(
         "Since when the key that signs tokens has signed", "令牌签名密钥的启用时间"
     ),
 }  # fmt: skip
+# What each process shows. A gauge without labels is shown as 0 before it is set, and a foreign one would never be set:
+# an adapter that showed the registry's would say that the broker is down.
+OF_ADAPTER: dict[str, Declared] = {**BOTH, **ADAPTER}
+OF_REGISTRY: dict[str, Declared] = {**BOTH, **REGISTRY}
 DECLARED: dict[str, Declared] = {**BOTH, **ADAPTER, **REGISTRY}

@@ -7,10 +7,18 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    start_http_server,
+)
 
 from exchange.errors import ConfigError
-from exchange.metric_names import DECLARED
+from exchange.metric_names import Declared
 from exchange.settings import MetricsSettings
 from exchange.text import Text
 
@@ -20,12 +28,16 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 class PrometheusMetrics:
     """Metrics kept in a registry of their own, for one process: each process is a target of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Mapping[str, Declared]) -> None:
+        """``declared``: those that this kind of process counts: OF_ADAPTER or OF_REGISTRY of exchange.metric_names."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter began: nobody asks, and it is a fifth of a scrape
         self.registry = CollectorRegistry()
+        self._declared = declared
+        self._sets: dict[str, bytes] = {}  # gauges that are replaced as a whole, as text
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
-        for name, metric in DECLARED.items():
+        for name, metric in declared.items():
             said = metric.help.en
             if metric.kind == "counter":
                 self._counters[name] = Counter(name, said, metric.labels, registry=self.registry)
@@ -45,11 +57,19 @@ class PrometheusMetrics:
         (gauge.labels(**labels) if labels else gauge).set(value)
 
     def replace(self, name: str, values: Iterable[tuple[Mapping[str, str], float]], /) -> None:
-        """Set a gauge for these labels, and drop all that it had."""
-        gauge = self._gauges[name]
-        gauge.clear()
+        """Set a gauge for these labels, and drop all that it had.
+
+        Such a set may be large, and is read more often than it is set: it is written as text here, once, and stands in
+        ``text`` only, not in what ``serve`` answers.
+        """
+        declared = self._declared[name]
+        alone = CollectorRegistry()
+        gauge = Gauge(name, declared.help.en, declared.labels, registry=alone)
         for labels, value in values:
             gauge.labels(**labels).set(value)
+        if name not in self._sets:
+            self.registry.unregister(self._gauges[name])
+        self._sets[name] = generate_latest(alone)
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add one observation to a histogram."""
@@ -58,7 +78,7 @@ class PrometheusMetrics:
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+        return b"".join([generate_latest(self.registry), *self._sets.values()])
 
     def serve(self, settings: MetricsSettings) -> None:
         """Answer ``/metrics`` on the configured port, from a thread of its own; port 0 serves nothing.

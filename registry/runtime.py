@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from exchange.metric_names import OF_REGISTRY
 from exchange.metrics import Metrics
 from exchange.prometheus import PrometheusMetrics
 from registry.access import secrets
@@ -140,7 +141,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
     prepare(settings, database, keyring, clock)
     group = settings.registry
     tokens = Tokens(keyring, issuer=group.issuer, ttl_s=group.token_ttl_s, clock=clock)
-    metrics = PrometheusMetrics()
+    metrics = PrometheusMetrics(OF_REGISTRY)
     client = client_config(settings.broker, tokens)
     patience = settings.broker.timeout_s
     holder = f"{socket.gethostname()}:{group.port}"  # a process that comes back takes its own lease at once

@@ -57,10 +57,10 @@ def quantile(share: float, metric: str, by: str, where: str) -> str:
 
 VARIABLES = {
     "node": ("节点", "label_values(up, node)"),
-    "division": ("行政区划", "label_values(up, division)"),
-    "department": ("部门", "label_values(up, department)"),
-    "resource": ("信息资源", "label_values(exchange_build_info or exchange_resource_info, resource)"),
-    "adapter": ("适配器", "label_values(exchange_adapter_paused, adapter)"),
+    "division": ("行政区划", 'label_values(up{node=~"$node"}, division)'),
+    "department": ("部门", 'label_values(up{node=~"$node", division=~"$division"}, department)'),
+    "resource": ("信息资源", 'label_values(exchange_resource_info{node=~"$node"}, resource)'),
+    "adapter": ("适配器", f"label_values(exchange_adapter_paused{{{STREAM}}}, adapter)"),
 }
 BOARDS = (
     Board(
@@ -158,11 +158,47 @@ BOARDS = (
             Panel("执行用时", "Time of an enforcement, 99th percentile, by scope", "s", (
                 (quantile(0.99, "exchange_enforcement_seconds", "scope", NODE), "{{scope}}"),)),
             Panel("距上次全量比对", "Seconds since the broker was compared as a whole", "s", (
-                (f"time() - exchange_enforcement_timestamp_seconds{{{NODE}}}", "{{node}}"),)),
+                (f"time() - max by (node) (exchange_enforcement_timestamp_seconds{{{NODE}}})", "{{node}}"),)),
             Panel("回执", "Receipts taken in a second, by side", "rps", (
                 (rate("exchange_receipts_total", "side", NODE), "{{side}}"),)),
             Panel("待对账批次", "Batches that are on their way", "short", (
                 (f"exchange_reconciliation_pending{{{NODE}}}", "{{node}}"),)),
+        ),
+    ),
+    Board(
+        "exchange-kafka",
+        "消息服务（Kafka）",
+        "Kafka as it sees itself: traffic, requests, refusals, partitions, log, heap",
+        ("node",),
+        (
+            Panel("流量", "Bytes a second, into the broker and out of it", "Bps", (
+                (rate("kafka_bytes_total", "node, way", NODE), "{{way}} {{node}}"),)),
+            Panel("写入消息", "Records a second that the broker took, marks and receipts among them", "rps", (
+                (rate("kafka_messages_in_total", "node", NODE), "{{node}}"),)),
+            Panel("请求速率", "Requests a second: the ten kinds that come most", "rps", (
+                (f"topk(10, {rate('kafka_requests_total', 'request', NODE)})", "{{request}}"),)),
+            Panel("请求用时", "Time of a request at the broker; a fetch waits for data", "s", (
+                (f'kafka_request_seconds{{{NODE}, percentile=~"50|99"}}', "p{{percentile}} {{request}}"),)),
+            Panel("请求线程空闲率", "Share of time that request threads have nothing to do; below 0.3 it is overloaded",
+                "percentunit", ((f"kafka_request_handlers_idle_ratio{{{NODE}}}", "{{node}}"),)),
+            Panel("授权拒绝", "Answers a second that refuse for want of an ACL, by request", "rps", (
+                (rate("kafka_answers_total", "request, error", f'{NODE}, error=~".*AUTHORIZATION_FAILED"'),
+                    "{{request}} {{error}}"),)),
+            Panel("登录", "Log-ins a second, by outcome", "rps", (
+                (rate("kafka_logins_total", "outcome", NODE), "{{outcome}}"),)),
+            Panel("连接数", "Open connections, by listener", "short", (
+                (f"sum by (listener) (kafka_connections{{{NODE}}})", "{{listener}}"),)),
+            Panel("异常分区", "Partitions that are under-replicated, under min ISR, offline, or cannot be compacted",
+                "short", ((f"sum by (why) (kafka_partitions_at_risk{{{NODE}}})", "{{why}}"),)),
+            Panel("分区数", "Partitions that the broker holds", "short", (
+                (f"kafka_partitions{{{NODE}}}", "{{node}}"),), number=True),
+            Panel("日志大小", "Bytes of the ten largest topics", "bytes", (
+                (f"topk(10, sum by (topic) (kafka_log_size_bytes{{{NODE}}}))", "{{topic}}"),)),
+            Panel("堆内存", "Heap of the broker's JVM, used and at most", "bytes", (
+                (f'jvm_memory_used_bytes{{{NODE}, job="exchange-kafka", area="heap"}}', "已用 {{node}}"),
+                (f'jvm_memory_max_bytes{{{NODE}, job="exchange-kafka", area="heap"}}', "上限 {{node}}"))),
+            Panel("垃圾回收", "Share of time spent collecting garbage", "percentunit", (
+                (rate("jvm_gc_collection_seconds_sum", "gc", f'{NODE}, job="exchange-kafka"'), "{{gc}}"),)),
         ),
     ),
     Board(
@@ -181,6 +217,8 @@ BOARDS = (
                 (f"sum by (decision) (increase(exchange_decisions_total{{{NODE}}}[$__range]))", "{{decision}}"),)),
             Panel("审计条目", "Entries in the audit's chain", "short", (
                 (f"exchange_audit_entries{{{NODE}}}", "{{node}}"),), number=True),
+            Panel("未签名审计条目", "Entries of the audit that no signed head vouches for yet", "short", (
+                (f"exchange_audit_entries{{{NODE}}} - exchange_audit_head_entries{{{NODE}}}", "{{node}}"),)),
             Panel("模式主题", "Subjects of the schema registry", "short", (
                 (f"exchange_subjects{{{NODE}}}", "{{node}}"),), number=True),
             Panel("磁盘剩余", "Share of the disk that is free", "percentunit", (

@@ -7,11 +7,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 [ -z "${KAFKA_HOME:-}" ] || exit 0
 stamp=build/kafka/pom.sha256
 wanted="$(checksum deploy/kafka/pom.xml)"
-if [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && compgen -G 'build/kafka/libs/kafka_2.*.jar' >/dev/null; then
+have() { compgen -G "build/kafka/libs/$1" >/dev/null; }
+if [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && have 'kafka_2.*.jar' && have 'jmx_prometheus_javaagent-*.jar'; then
     exit 0
 fi
 
-say "Resolving Kafka's jars with Maven (54 MB) …" "正在用 Maven 获取 Kafka 的 jar（54 MB）…"
+say "Resolving Kafka's jars with Maven (57 MB) …" "正在用 Maven 获取 Kafka 的 jar（57 MB）…"
 fresh="$PWD/build/kafka/libs.new"
 resolve() {
     rm -rf "$fresh"
@@ -23,4 +24,5 @@ resolve || resolve || stop "Maven could not resolve the jars; try again, or set 
     "Maven 未能获取 jar；请重试，或将 KAFKA_HOME 指向已解压的 Kafka 4。"
 rm -rf build/kafka/libs
 mv "$fresh" build/kafka/libs
+rm -f "$stamp" # never written through: copies of a checkout may share the file
 printf '%s' "$wanted" >"$stamp"

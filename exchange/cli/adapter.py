@@ -51,12 +51,13 @@ def run(
     from adapters.engine import Run, RunOptions, stopped_by_signals  # noqa: PLC0415
     from adapters.launch import run_adapter, tune_process  # noqa: PLC0415
     from exchange.cli.adapter_live import shown  # noqa: PLC0415
+    from exchange.metric_names import OF_ADAPTER  # noqa: PLC0415
     from exchange.prometheus import PrometheusMetrics  # noqa: PLC0415
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
     config = read_adapter(file)
     tune_process()
-    metrics = PrometheusMetrics()
+    metrics = PrometheusMetrics(OF_ADAPTER)
     metrics.serve(config.settings.metrics)
     options = RunOptions(once=once, until_idle_s=until_idle, allow_deletes=allow_deletes)
     work = Run(config, options, metrics)

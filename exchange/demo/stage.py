@@ -49,6 +49,7 @@ def _node(directory: Path, narrator: Narrator) -> Iterator[NodeSettings]:
             client_port=client,
             internal_port=internal,
             controller_port=controller,
+            metrics_port=0,
         ),
         kafka=BrokerGroup(heap="512m"),
     )

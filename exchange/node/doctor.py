@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from exchange.errors import ExchangeError, RegistryUnavailable
 from exchange.kafka import translate
-from exchange.node.java import OLDEST_JAVA, find_jars, find_java, java_version
+from exchange.node.java import AGENT_JAR, OLDEST_JAVA, find_agent, find_jars, find_java, java_version
 from exchange.node.kafka import broker_part, broker_password
 from exchange.node.layout import Layout
 from exchange.node.ports import LOOPBACK, Port, broker_ports, registry_ports
@@ -27,6 +27,7 @@ LEAST_DISK_BYTES = 2 * 1024**3
 CLOCK_TOLERANCE_S = 5.0
 BROKER_TIMEOUT_S = 10.0
 NOTHING = Text("", "")
+METRICS = Text("The broker's metrics", "消息服务指标")
 START = Text("exchange up", "exchange up")
 
 
@@ -50,7 +51,7 @@ def examine(settings: NodeSettings) -> list[Check]:
         (Text("Clock", "时钟"), _clock),
     ]
     if settings.embedded:
-        kafka = [(Text("Java", "Java"), _java), (Text("Kafka's jars", "Kafka 的 jar"), _jars)]
+        kafka = [(Text("Java", "Java"), _java), (Text("Kafka's jars", "Kafka 的 jar"), _jars), (METRICS, _metrics)]
         checks = [*kafka, *checks, (Text("Broker, with SASL", "消息服务（SASL）"), _broker)]
     return [_guarded(name, check, settings) for name, check in checks]
 
@@ -73,6 +74,19 @@ def _java(_: NodeSettings) -> Check:
 def _jars(settings: NodeSettings) -> Check:
     libs = find_jars(settings.kafka.home)
     return Check(Text("Kafka's jars", "Kafka 的 jar"), ok=True, found=_same(str(libs)))
+
+
+def _metrics(settings: NodeSettings) -> Check:
+    """A broker works without them: whoever wants none sets the port to 0."""
+    port = settings.node.metrics_port
+    if not port:
+        return Check(METRICS, ok=True, found=Text("not wanted: node.metrics_port = 0", "未启用：node.metrics_port = 0"))
+    libs = find_jars(settings.kafka.home)
+    place = _same(f"http://{LOOPBACK}:{port}/metrics")
+    missing = Text(f"{AGENT_JAR} is not in {libs}", f"{libs} 中没有 {AGENT_JAR}")
+    found = find_agent(settings.kafka.home) is not None
+    fix = Text("make setup, or EXCHANGE_NODE_METRICS_PORT=0", "make setup，或 EXCHANGE_NODE_METRICS_PORT=0")
+    return _row(METRICS, found, place if found else missing, fix)
 
 
 def _disk(settings: NodeSettings) -> Check:

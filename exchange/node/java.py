@@ -14,6 +14,7 @@ from exchange.node.layout import checkout
 OLDEST_JAVA = 17
 LIBS = Path("build/kafka/libs")
 CORE_JAR = "kafka_2.*.jar"
+AGENT_JAR = "jmx_prometheus_javaagent-*.jar"
 VERSION_TIMEOUT_S = 30
 
 
@@ -42,3 +43,8 @@ def find_jars(home: Path | None) -> Path:
     if not any(libs.glob(CORE_JAR)):
         raise JarsMissing(place=libs)
     return libs
+
+
+def find_agent(home: Path | None) -> Path | None:
+    """Return the agent that shows a JVM's metrics; a Kafka that was unpacked by hand comes without one."""
+    return next(iter(sorted(find_jars(home).glob(AGENT_JAR))), None)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from exchange.node.broker_properties import render
 from exchange.node.errors import FormatFailed
-from exchange.node.java import find_jars, find_java
+from exchange.node.java import find_agent, find_jars, find_java
 from exchange.node.layout import Layout, checkout
 from exchange.node.part import Part
+from exchange.node.ports import LOOPBACK
 from exchange.node.secrets import secret, write_private
 from exchange.node.settings import NodeSettings
 from exchange.text import Text
@@ -20,6 +21,7 @@ from exchange.text import Text
 STOP_TIMEOUT_S = 30.0
 FORMAT_TIMEOUT_S = 60
 LOGGING = Path("deploy/kafka/log4j2.xml")
+METRICS = Path("deploy/kafka/metrics.yml")
 OPTIONS = ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
 
 
@@ -55,8 +57,17 @@ def prepare_broker(settings: NodeSettings, layout: Layout) -> None:
 
 def start_broker(settings: NodeSettings, layout: Layout) -> None:
     """Start the broker; it is not ready yet when this returns."""
-    argv = [*_jvm(settings, layout), "kafka.Kafka", str(_properties_file(layout))]
+    java, *options = _jvm(settings, layout)
+    argv = [java, *_agent(settings), *options, "kafka.Kafka", str(_properties_file(layout))]
     broker_part(layout).start(argv, _environment(), directory=layout.data_dir)
+
+
+def _agent(settings: NodeSettings) -> list[str]:
+    """Return the option that makes the broker answer Prometheus, on loopback only: nobody has to log in there."""
+    agent = find_agent(settings.kafka.home)
+    if agent is None or not settings.node.metrics_port:
+        return []
+    return [f"-javaagent:{agent}={LOOPBACK}:{settings.node.metrics_port}:{checkout() / METRICS}"]
 
 
 def _jvm(settings: NodeSettings, layout: Layout) -> list[str]:

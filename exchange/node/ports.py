@@ -50,7 +50,9 @@ def registry_ports(settings: NodeSettings) -> list[Port]:
 def broker_ports(settings: NodeSettings) -> list[Port]:
     """Return the ports of the embedded broker; only the clients' one leaves this machine's loopback."""
     node = settings.node
+    metrics = Port(LOOPBACK, node.metrics_port, "metrics_port", Text("the broker's metrics", "消息服务指标"))
     return [
+        *([metrics] if node.metrics_port else []),
         Port(node.host, node.client_port, "client_port", Text("the broker", "消息服务")),
         Port(LOOPBACK, node.internal_port, "internal_port", Text("the broker itself", "消息服务内部通信")),
         Port(LOOPBACK, node.controller_port, "controller_port", Text("the broker's controller", "消息服务控制器")),

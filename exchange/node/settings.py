@@ -29,6 +29,9 @@ class NodeGroup(Group):
     client_port: int = Field(default=9440, ge=1, le=65535, description="port of the broker", examples=[9440])
     internal_port: int = Field(default=9442, ge=1, le=65535, description="port of the broker itself", examples=[9442])
     controller_port: int = Field(default=9443, ge=1, le=65535, description="port of the controller", examples=[9443])
+    metrics_port: int = Field(
+        default=9444, ge=0, le=65535, description="port of the broker's own metrics; 0: none", examples=[9444]
+    )
 
     @field_validator("host")
     @classmethod

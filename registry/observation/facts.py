@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry.audit.models import AuditEntry, AuditHead
@@ -39,13 +39,16 @@ def singles(session: Session) -> Iterator[tuple[str, float]]:
     """Yield each gauge without labels that has a value."""
     yield "exchange_subjects", session.scalar(select(func.count(func.distinct(SubjectVersion.subject)))) or 0
     yield "exchange_audit_entries", session.scalar(select(func.max(AuditEntry.number))) or 0
-    signed = session.scalar(select(AuditHead.at).order_by(AuditHead.number.desc()).limit(1))
-    if signed is not None:
-        yield "exchange_audit_head_timestamp_seconds", signed.timestamp()
+    head = session.scalar(select(AuditHead).order_by(AuditHead.number.desc()).limit(1))
+    yield "exchange_audit_head_entries", head.number if head is not None else 0
+    if head is not None:
+        yield "exchange_audit_head_timestamp_seconds", head.at.timestamp()
 
 
 def _requests_overdue(session: Session, now: datetime) -> Values:
-    late = select(Request.state, func.count()).where(Request.due_at < now).group_by(Request.state)
+    """Passing a late request on gives it a new deadline; it stays late until somebody has decided."""
+    passed_on = and_(Request.state.in_(sharing.UNDECIDED), Request.escalated_at.is_not(None))
+    late = select(Request.state, func.count()).where(or_(Request.due_at < now, passed_on)).group_by(Request.state)
     counts = dict(session.execute(late).all())
     return [({"state": state.value}, counts.get(state.value, 0)) for state in sorted(sharing.OPEN)]
 

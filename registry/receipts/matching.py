@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -15,19 +14,29 @@ from sqlalchemy.orm import Session
 from exchange.metrics import Metrics
 from exchange.receipts import MODULUS, Side
 from registry.audit.service import note
-from registry.catalogue.models import Resource
 from registry.certificates.days import mark
 from registry.clock import Clock
 from registry.database import Database
 from registry.enforcement.acls import COMPACTION_LAG_MS
 from registry.receipts.differences import Held, Kind, Owner, kinds, owner
-from registry.receipts.domain import Batch, Fragment, Period, Totals, of_batch
+from registry.receipts.domain import Period, Totals, of_batch
+from registry.receipts.evidence import (
+    Evidence,
+    Key,
+    Known,
+    News,
+    Place,
+    chunks,
+    evidence,
+    granted,
+    news,
+    places,
+)
 from registry.receipts.handling import day_of_difference
 from registry.receipts.models import Difference, ReceiptRow
 from registry.receipts.witness import Witness
-from registry.sharing.models import Grant
 
-AT_ONCE = 500  # batches in one question to the database
+TOGETHER = 2000  # batches that are looked at together
 SETTLES = frozenset({Kind.LOST, Kind.UNMATCHED})  # what a later receipt can put right
 
 
@@ -41,6 +50,14 @@ class Stream:
     started: int = 0  # milliseconds: when the landing began
     waiting: set[str] = field(default_factory=set)
 
+    def follow(self, began: Mapping[str | None, int]) -> bool:
+        """Begin again with each new landing: what an older one had, the destination has not; whether there was one."""
+        new = [(landing, at) for landing, at in began.items() if landing is not None and landing not in self.landings]
+        for landing, at in new:
+            self.landings.add(landing)
+            self.landing, self.started, self.read, self.waiting = landing, at, 0, set()
+        return bool(new)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -53,6 +70,16 @@ class Verdict:
     landed: Held
 
 
+@dataclass(frozen=True)
+class Round:
+    """What one round has to look at: receipts up to ``newest``; ``ends``: when each stream's grant ended, or None."""
+
+    here: dict[str, Place]
+    ends: dict[Key, datetime | None]
+    news: News
+    newest: int
+
+
 class Matcher:
     """Matches receipts in rounds. What it knows between rounds is only where to go on: a restart looks at all again."""
 
@@ -63,7 +90,7 @@ class Matcher:
         self._metrics = metrics
         self._witness = witness
         self._grace_ms = int(grace_s * 1000)
-        self._streams: dict[tuple[str, str], Stream] = {}
+        self._streams: dict[Key, Stream] = {}
         self._read = 0
 
     def round(self) -> None:
@@ -71,12 +98,20 @@ class Matcher:
         with self._database.read() as session:
             newest = session.scalar(select(func.max(ReceiptRow.number))) or 0
             touched = self._touched(session, newest)
-        for slug, client_id in sorted(touched):
-            self._match(slug, client_id, newest)
+            here = places(session, {slug for slug, _ in touched})
+            fresh = news(session, here, self._read, newest) if self._read else News()
+            asked = Round(here, granted(session, here), fresh, newest)
+        together: dict[Key, set[str]] = {}
+        for key in sorted(key for key in touched if key[0] in here):
+            together[key] = self._batches(key, asked)
+            if sum(map(len, together.values())) >= TOGETHER:
+                self._match(asked, together)
+                together = {}
+        self._match(asked, together)
         self._read = newest
         self._report()
 
-    def _touched(self, session: Session, newest: int) -> set[tuple[str, str]]:
+    def _touched(self, session: Session, newest: int) -> set[Key]:
         """Return the streams that have new receipts, or batches that wait."""
         found = {stream for stream, known in self._streams.items() if known.waiting}
         if newest == self._read:
@@ -88,32 +123,42 @@ class Matcher:
         ).all()
         landed = {(slug, client_id) for slug, side, client_id in fresh if side == Side.LANDED.value}
         published = {slug for slug, side, _ in fresh if side == Side.PUBLISHED.value}
-        granted = {
-            (slug, client_id) for slug, client_id in session.execute(select(Grant.slug, Grant.client_id).distinct())
-        }
-        return found | (landed & granted) | {(slug, client_id) for slug, client_id in granted if slug in published}
+        known = granted(session, {slug for slug, _, _ in fresh}).keys()
+        return found | (landed & known) | {key for key in known if key[0] in published}
 
-    def _match(self, slug: str, client_id: str, newest: int) -> None:
-        stream = self._streams.setdefault((slug, client_id), Stream())
+    def _batches(self, key: Key, asked: Round) -> set[str]:
+        """Return the batches of a stream that are new or wait; a new landing begins again where the destination did."""
+        stream = self._streams.setdefault(key, Stream())
+        if stream.read:
+            landed = asked.news.landed.get(key, [])
+            began: dict[str | None, int] = {}
+            for each in landed:
+                began[each.landing] = min(each.at, began.get(each.landing, each.at))
+            if not stream.follow(began):
+                moved = {each.batch for each in landed if each.landing == stream.landing}
+                return moved | stream.waiting | set(asked.news.published.get(key[0], ()))
         with self._database.read() as session:
-            resource = session.get(Resource, slug)
-            if resource is None:
-                return
-            asked = Question(resource, client_id, newest)
-            asked.follow_landing(session, stream)
-            if stream.landing is None:
-                return  # nothing has landed yet; who does not use a grant has lost nothing
-            period = self._period(session, asked, stream)
-            verdicts = list(asked.verdicts(session, stream, period))
-        self._keep(asked, stream, verdicts)
-        stream.read = newest
-        stream.waiting = {
-            each.batch for each in verdicts if each.totals.in_flight or SETTLES & kinds(each.totals).keys()
-        }
+            history = History(session, asked.here[key[0]], key[1], asked.newest)
+            stream.follow(history.landings())
+            return history.batches(stream.landing) if stream.landing is not None else set()
 
-    def _period(self, session: Session, asked: Question, stream: Stream) -> Period:
-        of_grant = select(Grant.ended_at).where(Grant.slug == asked.resource.slug, Grant.client_id == asked.client_id)
-        ended = session.scalar(of_grant.order_by(Grant.id.desc()).limit(1))
+    def _match(self, asked: Round, together: Mapping[Key, AbstractSet[str]]) -> None:
+        used = {key: names for key, names in together.items() if self._streams[key].landing is not None}
+        with self._database.read() as session:
+            found = evidence(session, asked.here, (name for names in used.values() for name in names), asked.newest)
+        for key, names in used.items():
+            stream = self._streams[key]
+            period = self._period(stream, asked.ends.get(key))
+            verdicts = [_verdict(name, key, stream.landing, found, period) for name in sorted(names)]
+            known = {place: row for place, row in found.differences[key].items() if place[0] in names}
+            self._keep(asked.here[key[0]], key, stream, verdicts, known)
+            stream.waiting = {
+                each.batch for each in verdicts if each.totals.in_flight or SETTLES & kinds(each.totals).keys()
+            }
+        for key in together:
+            self._streams[key].read = asked.newest  # who does not use a grant has lost nothing
+
+    def _period(self, stream: Stream, ended: datetime | None) -> Period:
         now = _ms(self._clock())
         return Period(
             since=min(stream.started, now) - COMPACTION_LAG_MS,
@@ -122,40 +167,45 @@ class Matcher:
             grace=self._grace_ms,
         )
 
-    def _keep(self, asked: Question, stream: Stream, verdicts: Sequence[Verdict]) -> None:
+    def _keep(
+        self,
+        place: Place,
+        key: Key,
+        stream: Stream,
+        verdicts: Sequence[Verdict],
+        known: Mapping[tuple[str, Kind], Known],
+    ) -> None:
         """Open what is new, close what has come right."""
-        with self._database.read() as session:
-            known = asked.differences(session, {each.batch for each in verdicts})
         wrong = [(each, kind, count) for each in verdicts for kind, count in kinds(each.totals).items()]
         fresh = [(each, kind, count) for each, kind, count in wrong if (each.batch, kind) not in known]
-        owners = {(each.batch, kind): self._owner(asked, kind, each) for each, kind, _ in fresh}
+        owners = {(each.batch, kind): self._owner(place.topic, kind, each) for each, kind, _ in fresh}
         still = {(each.batch, kind): count for each, kind, count in wrong}
-        right = {place for place, row in known.items() if row.closed_at is None and place not in still}
-        grown = {place for place in still if place in known and known[place].records != still[place]}
+        right = {name for name, was in known.items() if was.open and name not in still}
+        grown = {name for name in still if name in known and known[name].records != still[name]}
         if not (fresh or right or grown):
             return
         now = self._clock()
         with self._database.write() as session:
             for each, kind, count in fresh:
-                row = _opened(asked, stream, each, kind, count, owners[each.batch, kind], now)
+                row = _opened(key, stream, each, kind, count, owners[each.batch, kind], now)
                 session.add(row)
                 note(session, self._clock, actor="registry", action="difference.open", target=_name(row))
                 mark(session, [day_of_difference(row)])
-            for place, row in asked.differences(session, {batch for batch, _ in right | grown}).items():
-                if place in right:
+            for name, row in _rows(session, key, {batch for batch, _ in right | grown}).items():
+                if name in right:
                     row.closed_at, row.closed_by = now, "registry"
                     row.evidence = f"both receipts agree since {now:%Y-%m-%dT%H:%M:%SZ}"
                     note(session, self._clock, actor="registry", action="difference.close", target=_name(row))
                     mark(session, [day_of_difference(row)])
-                elif place in grown:
-                    row.records = still[place]
+                elif name in grown:
+                    row.records = still[name]
         for each, kind, _ in fresh:
             self._metrics.add(
                 "exchange_reconciliation_differences_total", kind=kind.value, owner=owners[each.batch, kind][0].value
             )
 
-    def _owner(self, asked: Question, kind: Kind, verdict: Verdict) -> tuple[Owner, str]:
-        at_broker = self._witness.held(asked.resource.topic, verdict.batch, verdict.at)
+    def _owner(self, topic: str, kind: Kind, verdict: Verdict) -> tuple[Owner, str]:
+        at_broker = self._witness.held(topic, verdict.batch, verdict.at)
         found = owner(kind, verdict.published, at_broker, verdict.landed)
         words = {"published": verdict.published, "at the broker": at_broker, "landed": verdict.landed}
         said = ", ".join(f"{who}: {held.count if held else 'unknown'}" for who, held in words.items())
@@ -179,114 +229,70 @@ class Matcher:
 
 
 @dataclass(frozen=True)
-class Question:
-    """One resource at one subscriber, as the database knows it up to receipt number ``newest``."""
+class History:
+    """All receipts of one stream, for one that was not looked at yet, or that began again."""
 
-    resource: Resource
+    session: Session
+    place: Place
     client_id: str
     newest: int
 
-    def follow_landing(self, session: Session, stream: Stream) -> None:
-        """Begin again where the destination did: what an older landing had, it has not."""
-        rows = session.execute(
+    def landings(self) -> dict[str | None, int]:
+        """Return the landings in the order in which they began, each with the time of its first receipt."""
+        rows = self.session.execute(
             select(ReceiptRow.landing, func.min(ReceiptRow.at))
-            .where(*self._landed(stream.read))
+            .where(*self._side(Side.LANDED, self.client_id))
             .group_by(ReceiptRow.landing)
             .order_by(func.min(ReceiptRow.number))
-        ).all()
-        for landing, at in rows:
-            if landing is not None and landing not in stream.landings:
-                stream.landings.add(landing)
-                stream.landing, stream.started, stream.read, stream.waiting = landing, at, 0, set()
-
-    def verdicts(self, session: Session, stream: Stream, period: Period) -> Iterator[Verdict]:
-        """Yield what became of each batch that is new or waits."""
-        fresh = set(session.scalars(select(ReceiptRow.batch).where(*self._published(stream.read))))
-        moved = select(ReceiptRow.batch).where(*self._landed(stream.read), ReceiptRow.landing == stream.landing)
-        for names in _chunks(sorted(fresh | set(session.scalars(moved)) | stream.waiting)):
-            published = self._batches(session, names)
-            fragments, ages = self._fragments(session, names, stream.landing)
-            for name in names:
-                yield _verdict(name, published.get(name), fragments[name], ages.get(name, 0), period)
-
-    def differences(self, session: Session, batches: AbstractSet[str]) -> dict[tuple[str, Kind], Difference]:
-        """Return what is known of these batches."""
-        found: dict[tuple[str, Kind], Difference] = {}
-        for names in _chunks(sorted(batches)):
-            rows = session.scalars(
-                select(Difference).where(
-                    Difference.slug == self.resource.slug,
-                    Difference.client_id == self.client_id,
-                    Difference.batch.in_(names),
-                )
-            )
-            found.update({(row.batch, Kind(row.kind)): row for row in rows})
-        return found
-
-    def _batches(self, session: Session, names: Sequence[str]) -> dict[str, Batch]:
-        rows = session.execute(
-            select(ReceiptRow.batch, ReceiptRow.count, ReceiptRow.digest, ReceiptRow.at).where(
-                *self._published(0), ReceiptRow.batch.in_(names)
-            )
         )
-        return {batch: Batch(batch, count, int(digest, 16), at) for batch, count, digest, at in rows}
+        return {row[0]: row[1] for row in rows}
 
-    def _fragments(
-        self, session: Session, names: Sequence[str], landing: str | None
-    ) -> tuple[Mapping[str, list[Fragment]], Mapping[str, int]]:
-        """Return the fragments of each batch, and when the first of them landed."""
-        rows = session.scalars(
-            select(ReceiptRow).where(*self._landed(0), ReceiptRow.landing == landing, ReceiptRow.batch.in_(names))
-        )
-        found: dict[str, list[Fragment]] = defaultdict(list)
-        ages: dict[str, int] = {}
-        for row in rows:
-            ages[row.batch] = min(row.at, ages.get(row.batch, row.at))
-            found[row.batch].append(
-                Fragment(
-                    batch=row.batch,
-                    count=row.count,
-                    digest=int(row.digest, 16),
-                    partition=row.partition or 0,
-                    first_offset=row.first_offset or 0,
-                    last_offset=row.last_offset or 0,
-                )
-            )
-        return found, ages
+    def batches(self, landing: str | None) -> set[str]:
+        """Return the batches that were published, or landed in this landing."""
+        published = select(ReceiptRow.batch).where(*self._side(Side.PUBLISHED, self.place.source))
+        moved = select(ReceiptRow.batch).where(*self._side(Side.LANDED, self.client_id), ReceiptRow.landing == landing)
+        return set(self.session.scalars(published)) | set(self.session.scalars(moved))
 
-    def _published(self, after: int) -> tuple[ColumnElement[bool], ...]:
-        """Nobody else speaks for the source."""
-        return (*self._side(Side.PUBLISHED, after), ReceiptRow.client_id == self.resource.source_system)
-
-    def _landed(self, after: int) -> tuple[ColumnElement[bool], ...]:
-        return (*self._side(Side.LANDED, after), ReceiptRow.client_id == self.client_id)
-
-    def _side(self, side: Side, after: int) -> tuple[ColumnElement[bool], ...]:
+    def _side(self, side: Side, client_id: str) -> tuple[ColumnElement[bool], ...]:
         return (
-            ReceiptRow.resource == self.resource.slug,
+            ReceiptRow.resource == self.place.slug,
             ReceiptRow.side == side.value,
-            ReceiptRow.topic == self.resource.topic,
-            ReceiptRow.number > after,
+            ReceiptRow.client_id == client_id,
+            ReceiptRow.topic == self.place.topic,
             ReceiptRow.number <= self.newest,
         )
 
 
-def _verdict(name: str, batch: Batch | None, parts: list[Fragment], first_at: int, period: Period) -> Verdict:
+def _rows(session: Session, key: Key, batches: AbstractSet[str]) -> dict[tuple[str, Kind], Difference]:
+    found: dict[tuple[str, Kind], Difference] = {}
+    for names in chunks(sorted(batches)):
+        rows = session.scalars(
+            select(Difference).where(
+                Difference.slug == key[0], Difference.client_id == key[1], Difference.batch.in_(names)
+            )
+        )
+        found.update({(row.batch, Kind(row.kind)): row for row in rows})
+    return found
+
+
+def _verdict(name: str, key: Key, landing: str | None, found: Evidence, period: Period) -> Verdict:
+    batch, parts = found.published.get((key[0], name)), found.landed.get((key, landing, name), [])
     landed = Held(sum(part.count for part in parts), sum(part.digest for part in parts) % MODULUS)
     if batch is not None:
         totals = of_batch(batch, parts, period)
         return Verdict(name, batch.at, totals, Held(batch.count, batch.digest), landed)
+    first_at = found.first_at.get((key, landing, name), 0)
     young = first_at >= period.now - period.grace  # the publication's receipt may be on its way
     totals = Totals(in_flight=landed.count) if young else Totals(unmatched=len(parts))
     return Verdict(name, first_at, totals, None, landed)
 
 
 def _opened(
-    asked: Question, stream: Stream, verdict: Verdict, kind: Kind, count: int, said: tuple[Owner, str], now: datetime
+    key: Key, stream: Stream, verdict: Verdict, kind: Kind, count: int, said: tuple[Owner, str], now: datetime
 ) -> Difference:
     return Difference(
-        slug=asked.resource.slug,
-        client_id=asked.client_id,
+        slug=key[0],
+        client_id=key[1],
         batch=verdict.batch,
         landing=stream.landing,
         kind=kind.value,
@@ -304,9 +310,3 @@ def _name(row: Difference) -> str:
 
 def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
-
-
-def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(names)
-    while chunk := list(islice(rest, AT_ONCE)):
-        yield chunk

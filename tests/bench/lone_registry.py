@@ -65,10 +65,14 @@ class LoneRegistry:
 
 
 @contextmanager
-def lone_registry() -> Iterator[LoneRegistry]:
-    """A registry on SQLite, its limits switched off: the load comes from one account."""
+def lone_registry(prepare: Callable[[Path], None] = lambda _: None) -> Iterator[LoneRegistry]:
+    """A registry on SQLite, its limits switched off: the load comes from one account.
+
+    ``prepare`` is given the data directory before the registry starts.
+    """
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as place:
         registry = LoneRegistry(free_ports(1)[0], Path(place))
+        prepare(registry.directory)
         environment = {
             **os.environ,
             "EXCHANGE_REGISTRY_PORT": str(registry.port),

@@ -38,7 +38,9 @@ class RunningNode:
         return self.layout.first_passwords()
 
 
-def node_settings(directory: Path, *, heap: str = "1g", division: str = "440000") -> NodeSettings:
+def node_settings(
+    directory: Path, *, heap: str = "1g", division: str = "440000", metrics_port: int = 0
+) -> NodeSettings:
     registry, client, internal, controller = free_ports(4)
     group = NodeGroup(
         data_dir=directory,
@@ -47,14 +49,18 @@ def node_settings(directory: Path, *, heap: str = "1g", division: str = "440000"
         client_port=client,
         internal_port=internal,
         controller_port=controller,
+        metrics_port=metrics_port,
     )
     return NodeSettings(node=group, kafka=BrokerGroup(heap=heap))
 
 
 @contextmanager
-def running_node(directory: Path, *, division: str = "440000") -> Iterator[RunningNode]:
-    """A node of the test's own, to be killed as it likes; stopped afterwards whatever happened."""
-    settings = node_settings(directory, division=division)
+def running_node(directory: Path, *, division: str = "440000", metrics_port: int = 0) -> Iterator[RunningNode]:
+    """A node of the test's own, to be killed as it likes; stopped afterwards whatever happened.
+
+    ``metrics_port``: where the broker shows its own metrics; 0: nowhere, as most tests do not ask.
+    """
+    settings = node_settings(directory, division=division, metrics_port=metrics_port)
     try:
         service.up(settings)
         yield RunningNode(settings)

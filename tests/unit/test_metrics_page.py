@@ -6,10 +6,15 @@ import ast
 import re
 from pathlib import Path
 
-from exchange.metric_names import DECLARED
+import yaml
+
+from exchange.metric_names import DECLARED, OF_ADAPTER, OF_REGISTRY
+from exchange.prometheus import PrometheusMetrics
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(exchange_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+
+BROKER = r"^\| `(kafka_\w+)` \| (\w+) \| ([^|]*) \|"
 
 
 def test_the_page_and_the_code_say_the_same() -> None:
@@ -19,9 +24,34 @@ def test_the_page_and_the_code_say_the_same() -> None:
     assert page == {name: (m.kind, ", ".join(m.labels) or "–", m.help.en, m.help.zh) for name, m in DECLARED.items()}
 
 
-def test_each_metric_is_counted_somewhere_and_none_is_unknown() -> None:
+def test_the_page_and_the_rules_of_the_brokers_agent_say_the_same() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/kafka/metrics.yml").read_text(encoding="utf-8"))["rules"]
+    given: dict[str, tuple[str, str]] = {}
+    for rule in rules:
+        said = (rule["type"].lower(), ", ".join(rule.get("labels", {})) or "–")
+        assert given.setdefault(rule["name"], said) == said, rule["name"]
+        assert rule["name"].endswith("_total") == (rule["type"] == "COUNTER")
+    rows = re.findall(BROKER, (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name: (kind, labels) for name, kind, labels in rows} == given
+    assert len(rows) == len(given)
+
+
+def test_each_metric_is_counted_by_the_process_that_shows_it_and_none_is_unknown() -> None:
+    assert used_in("exchange", "adapters") == set(OF_ADAPTER)
+    assert used_in("exchange", "registry") >= set(OF_REGISTRY)
+    assert used_in("registry") <= set(OF_REGISTRY)
+
+
+def test_an_adapter_shows_nothing_of_the_registry() -> None:
+    """Gauges without labels are 0 before they are set: the broker would be down in every adapter."""
+    text = PrometheusMetrics(OF_ADAPTER).text().decode()
+    assert "exchange_broker_up" not in text
+    assert re.findall(r"^exchange_.*", text, re.MULTILINE) == [], "nothing before it was counted"
+
+
+def used_in(*rooms: str) -> set[str]:
     used: set[str] = set()
-    for top in ("exchange", "adapters", "registry"):
+    for top in rooms:
         for path in (ROOT / top).rglob("*.py"):
             if path.name == "metric_names.py":
                 continue
@@ -34,7 +64,7 @@ def test_each_metric_is_counted_somewhere_and_none_is_unknown() -> None:
                 and re.fullmatch(r"exchange_\w+_?\w*", node.value)
                 and node.value in DECLARED
             }
-    assert used == set(DECLARED)
+    return used
 
 
 def test_names_end_with_their_unit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.support.prometheus import promtool
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/rules"
+KAFKA = ROOT / "deploy/kafka/metrics.yml"
+HAN = re.compile(r"[\u4e00-\u9fff]")
 BOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
 
 
@@ -38,7 +41,8 @@ def test_promtool_finds_no_fault(tmp_path: Path) -> None:
     assert config["rule_files"] == ["rules/*.yml"]
     secret = tmp_path / "secret"
     secret.write_text("s", encoding="utf-8")
-    config["scrape_configs"][1]["http_sd_configs"][0]["oauth2"]["client_secret_file"] = str(secret)
+    (adapters,) = [job for job in config["scrape_configs"] if job["job_name"] == "exchange-adapter"]
+    adapters["http_sd_configs"][0]["oauth2"]["client_secret_file"] = str(secret)
     config["rule_files"] = [str(RULES / "*.yml")]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     checked = promtool("check", "config", tmp_path / "prometheus.yml")
@@ -56,6 +60,26 @@ def test_each_alert_has_its_page_its_test_and_both_languages() -> None:
         assert notes["summary"] != notes["summary_zh"]
         assert alert["expr"] in (ROOT / notes["runbook"]).read_text(encoding="utf-8"), "the page says when it fires"
         assert f"alertname: {alert['alert']}\n" in tests, alert["alert"]
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+def test_a_runbook_says_cause_check_and_fix_in_both_languages(alert: dict[str, Any]) -> None:
+    text = (ROOT / alert["annotations"]["runbook"]).read_text(encoding="utf-8")
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    assert parts[0].startswith(f"# {alert['alert']}\n")
+    lasted = f" for {alert['for']} (" if "for" in alert else ", at once ("
+    assert f"`{alert['expr']}`{lasted}{alert['labels']['severity']})." in parts[0]
+    assert parts[1::2] == ["Cause · 原因", "Check · 排查", "Fix · 处理"]
+    english, chinese = parts[2].strip().split("\n\n")
+    steps = [line.split("\n  ") for part in parts[4::2] for line in part.strip().removeprefix("- ").split("\n- ")]
+    for en, zh in [(english, chinese), *steps]:
+        assert not HAN.search(en), en
+        assert HAN.search(zh), zh
+        assert commands(en) <= commands(zh), "the same commands in both"
+
+
+def commands(text: str) -> set[str]:
+    return set(text.split("`")[1::2])
 
 
 def test_the_dashboards_are_what_the_code_makes(tmp_path: Path) -> None:
@@ -99,11 +123,16 @@ def test_the_rules_and_boards_ask_for_metrics_that_there_are() -> None:
         for rule in group["rules"]
     }
     parts = ("_bucket", "_count", "_sum")
-    known = set(DECLARED) | {name + part for name, m in DECLARED.items() if m.kind == "histogram" for part in parts}
+    brokers = {rule["name"] for rule in yaml.safe_load(KAFKA.read_text(encoding="utf-8"))["rules"]}
+    known = (
+        set(DECLARED)
+        | brokers
+        | {name + part for name, m in DECLARED.items() if m.kind == "histogram" for part in parts}
+    )
     for text in texts:
         for name in recorded:
             text = text.replace(name, "")  # noqa: PLW2901 - what is left names metrics
-        found = {word for word in _words(text) if word.startswith("exchange_")}
+        found = {word for word in _words(text) if word.startswith(("exchange_", "kafka_"))}
         assert found <= known, text
 
 

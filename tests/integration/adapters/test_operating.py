@@ -12,6 +12,7 @@ from adapters.config import read_adapter
 from adapters.engine import Run, RunOptions
 from adapters.history import StateFolder
 from adapters.launch import run_adapter
+from exchange.metric_names import OF_ADAPTER
 from exchange.prometheus import PrometheusMetrics
 from tests.integration.adapters.places import CsvOrigin, SqlOrigin, SqlTarget, World, people, write_file
 from tests.integration.adapters.runs import background, once, topic_rows, until_idle
@@ -173,7 +174,7 @@ def test_the_rate_limit_holds_for_sources_and_sinks(world: World, origin: CsvOri
 def test_a_batch_ends_by_its_bytes(world: World, origin: CsvOrigin, target: SqlTarget) -> None:
     origin.put(people(100))
     small = {"batch_bytes": 500}
-    published = PrometheusMetrics()
+    published = PrometheusMetrics(OF_ADAPTER)
     run_adapter(Run(read_adapter(write_file(world, "source", origin, limits=small)), RunOptions(once=True), published))
     text = published.text().decode()
     (batches,) = [line for line in text.splitlines() if line.startswith("exchange_published_batches_total{")]
@@ -195,7 +196,7 @@ def test_a_mapped_and_judged_source_counts_what_it_found_and_lands_right(
     )
     file = write_file(world, "source", origin)
     file.write_text(file.read_text(encoding="utf-8") + MAPPING, encoding="utf-8")
-    metrics = PrometheusMetrics()
+    metrics = PrometheusMetrics(OF_ADAPTER)
     run = Run(read_adapter(file), RunOptions(once=True), metrics)
     summary = run_adapter(run)
     assert (summary.published, summary.rejected) == (3, 1)

@@ -1,0 +1,198 @@
+"""What makes an alert fire, done to the real parts; each is undone at the end of its ``with``."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from confluent_kafka import KafkaException, Producer
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import NameOID
+from sqlalchemy import text
+
+from adapters.history import StateFolder
+from exchange.errors import ExchangeError
+from exchange.kafka import Broker
+from exchange.registry_client import RegistryClient
+from tests.integration.adapters.places import SqlTarget, people
+from tests.integration.monitoring.scene import Scene
+from tests.support.superuser import Superuser
+
+DISK = "48m"
+LOG_MB = 80  # of the source database, more than the slot may keep in these tests
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A small disk of its own at ``folder``; whether it could be had: that takes the right to mount."""
+    folder.mkdir(parents=True, mode=0o700)
+    mount = shutil.which("mount") or "mount"
+    argv = [mount, "-t", "tmpfs", "-o", f"size={DISK},mode=700", "exchange-test", str(folder)]
+    made = subprocess.run(argv, capture_output=True, check=False, timeout=20).returncode == 0
+    try:
+        yield made
+    finally:
+        if made:
+            subprocess.run([shutil.which("umount") or "umount", "-l", str(folder)], check=True, timeout=20)
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """A file that takes nearly all room; what the registry needs meanwhile is left."""
+    filler = folder / "filler"
+    room = shutil.disk_usage(folder)
+    try:
+        with filler.open("wb") as file:
+            file.write(bytes(room.free - room.total // 14))
+        yield
+    finally:
+        filler.unlink()
+
+
+def write_certificate(file: Path, days: int) -> None:
+    """A certificate that ends in so many days."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(key, None)
+    )
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+@contextmanager
+def expiring(certificate: Path) -> Iterator[None]:
+    """A certificate that was forgotten, and then renewed."""
+    write_certificate(certificate, 10)
+    yield
+    write_certificate(certificate, 365)
+
+
+@contextmanager
+def slow(target: SqlTarget, seconds: float) -> Iterator[None]:
+    """Every statement that lands rows takes so long."""
+    with target.engine.begin() as database:
+        body = f"BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END"
+        database.execute(text(f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS '{body}'"))
+        database.execute(text("CREATE TRIGGER slow BEFORE INSERT ON people FOR EACH STATEMENT EXECUTE FUNCTION slow()"))
+    try:
+        yield
+    finally:
+        with target.engine.begin() as database:
+            database.execute(text("DROP FUNCTION slow CASCADE"))
+
+
+@contextmanager
+def slot_left_behind(scene: Scene) -> Iterator[None]:
+    """The source database works on, while the adapter that holds a slot there is paused."""
+    folder = StateFolder(scene.files["captured"].parent / "state", "captured")
+    folder.pause()
+    with scene.captured.engine.begin() as database:
+        database.execute(
+            text(f"SELECT pg_logical_emit_message(false, 't', repeat('x', {2**20})) FROM generate_series(1, {LOG_MB})")
+        )
+    try:
+        yield
+    finally:
+        folder.resume()
+        with scene.captured.engine.begin() as database:
+            database.execute(text("CHECKPOINT"))  # lets the slot move past what it keeps, with the next row
+        scene.captured.put(people(21))
+
+
+@contextmanager
+def tasks_of_another(scene: Scene, *tasks: str) -> Iterator[None]:
+    """Another registry process holds these tasks and does nothing: it hangs."""
+    statement = "UPDATE leases SET holder = ?, until = ? WHERE task = ?"
+    for task in tasks:
+        scene.registry_says(statement, "another:1", "2099-01-01 00:00:00.000000", task)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            scene.registry_says(statement, "another:1", "2020-01-01 00:00:00.000000", task)
+
+
+def without_database(scene: Scene, seconds: float) -> None:
+    """Another program holds the registry's database so long; one who wants to change something is told 503."""
+
+    def change() -> None:
+        with suppress(ExchangeError):
+            scene.world.catalogue.office("late")
+
+    with closing(sqlite3.connect(scene.node.layout.registry / "registry.db", timeout=20)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        asking = threading.Thread(target=change)
+        asking.start()
+        time.sleep(seconds)
+        database.rollback()
+    asking.join()
+
+
+@contextmanager
+def replicas_missing(scene: Scene, topic: str) -> Iterator[None]:
+    """A topic that wants more replicas than the cluster has."""
+    root = Superuser(scene.node)
+    root.configure(topic, "min.insync.replicas", "2")
+    try:
+        yield
+    finally:
+        root.configure(topic, "min.insync.replicas", "1")
+
+
+@contextmanager
+def stranger(scene: Scene) -> Iterator[None]:
+    """A program that logs in with a token that nobody issued, again and again."""
+    forged = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0."
+    client = Producer(
+        {
+            "bootstrap.servers": scene.node.bootstrap_servers,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "OAUTHBEARER",
+            "oauth_cb": lambda _: (forged, time.time() + 3600),
+            "reconnect.backoff.max.ms": 200,
+            "log_level": 0,
+        }
+    )
+    ended = threading.Event()
+
+    def knock() -> None:
+        while not ended.is_set():
+            client.poll(0.2)
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        knocking.join()
+
+
+def peep(scene: Scene, topic: str) -> None:
+    """A system asks for a topic that it was not granted."""
+    settings = scene.world.reader.settings
+    registry = RegistryClient(settings.registry, settings.identity)
+    try:
+        producer = Producer(Broker.of(settings, registry).config())
+        producer.poll(0)
+        with suppress(KafkaException):
+            assert producer.list_topics(topic, timeout=20).topics[topic].error is not None
+    finally:
+        registry.close()
