@@ -13,6 +13,7 @@ import typer
 from exchange.cli import (
     adapter,
     audit,
+    backup,
     catalog,
     demo,
     difference,
@@ -37,6 +38,7 @@ HELP = Text(
 )
 MODULES = (
     node,
+    backup,
     adapter,
     demo,
     login,
