@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from adapters import batch_lines
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
 from adapters.overlap import Overlap
@@ -15,7 +16,7 @@ from adapters.protocol import Landing, Reject, Resting, Sink
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
 from exchange.errors import ExchangeError, NotConnected, Refused, TooManyRejects
-from exchange.receipts import landed_receipts
+from exchange.receipts import Receipt, landed_receipts
 from exchange.record import Received, next_offsets
 from exchange.subscriber import Subscriber
 
@@ -166,12 +167,17 @@ class SinkEngine:
         )
         self._overlap.finish()
         self._run.metrics.set("exchange_queue_records", len(good), **self._run.labels)
-        self._overlap.start(lambda: sink.write(landing), lambda: self._has_landed(offsets, good, began))
+        self._overlap.start(
+            lambda: sink.write(landing), lambda: self._has_landed(offsets, good, landing.receipts, began)
+        )
         self._expected.update(offsets)
 
-    def _has_landed(self, offsets: Mapping[int, int], good: Sequence[Received], began: float) -> None:
+    def _has_landed(
+        self, offsets: Mapping[int, int], good: Sequence[Received], receipts: Sequence[Receipt], began: float
+    ) -> None:
         self._owed = True
         self._landed.update(offsets)
+        batch_lines.landed(self._run.name, receipts, time.monotonic() - began)
         self._count(good, time.monotonic() - began)
 
     def _set_aside(self, topic: str, broken: Sequence[Received]) -> None:

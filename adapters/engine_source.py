@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from itertools import islice
 
+from adapters import batch_lines
 from adapters.coerce import LARGEST_ROW, as_text, key_of
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
@@ -229,6 +230,7 @@ class SourceEngine:
                     batch.reject(payload)
             if position is not None:
                 batch.set_position(position)
+        batch_lines.published(self._run.name, publisher.contract.resource, batch, time.monotonic() - began)
         self._count(batch, read, rejects)
         self._run.metrics.observe("exchange_batch_seconds", time.monotonic() - began, **self._run.labels)
         self._judge(current, rejects)
@@ -309,9 +311,11 @@ class SourceEngine:
             return
         self._sure(current, gone)
         for keys in _chunks(gone, self._limits.rows_at_once):
+            began = time.monotonic()
             with publisher.batch() as batch:
                 for key in keys:
                     batch.delete(key)
+            batch_lines.published(self._run.name, publisher.contract.resource, batch, time.monotonic() - began)
             self.summary.deleted += batch.deletes
             self._run.pace(len(keys))
 

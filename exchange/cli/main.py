@@ -27,6 +27,7 @@ from exchange.cli import (
     output,
     request,
     system,
+    top,
     user,
 )
 from exchange.errors import ExchangeError
@@ -39,6 +40,7 @@ HELP = Text(
 MODULES = (
     node,
     backup,
+    top,
     adapter,
     demo,
     login,

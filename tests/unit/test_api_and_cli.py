@@ -14,13 +14,13 @@ API = "/api/v1/"
 # What only programs ask: adapters, Prometheus, and what comes with another answer.
 FOR_PROGRAMS = {
     "POST adapters": "the adapter's heartbeat",
-    "GET adapters": "what Prometheus' targets are made of",
     "GET prometheus/targets": "Prometheus' service discovery",
     "GET node": "what a client is told of the broker",
     "GET resources/{resource}/contract": "what an adapter is told",
     "GET systems/self": "what an adapter is told",
 }
 COMMANDS = {
+    "GET adapters": "top",
     "GET audit/entries": "audit list",
     "GET audit/entries/{number}": "audit show",
     "GET audit/export": "audit export",
