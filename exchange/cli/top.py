@@ -13,6 +13,8 @@ from exchange.errors import ExchangeError
 from exchange.text import Text
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from exchange.admin import AdminClient
     from exchange.cli.top_frame import Snapshot
 
@@ -36,7 +38,7 @@ def top(
     """Show streams, rates, lag, rejects and states, trouble first; Ctrl-C ends it."""
     from rich.console import Console  # noqa: PLC0415 - `exchange --help` stays quick
 
-    from exchange.cli.top_frame import frame  # noqa: PLC0415
+    from exchange.cli.top_frame import WIDE, frame  # noqa: PLC0415
     from exchange.contract import slug  # noqa: PLC0415
 
     wanted = slug(resource) if resource else None
@@ -45,26 +47,26 @@ def top(
         name = f"{node['name']} {node['division']}"
         if json:
             _print_json(_asked(admin, name, wanted))
-        elif once or not (console := Console()).is_terminal:
-            Console().print(frame(_asked(admin, name, wanted)), highlight=False)
+        elif not (console := Console()).is_terminal:
+            Console(width=WIDE).print(frame(_asked(admin, name, wanted)), highlight=False)
+        elif once:
+            console.print(frame(_asked(admin, name, wanted), console.width), highlight=False)
         else:
             _live(console, admin, name, wanted, every)
 
 
-def _live(console: object, admin: AdminClient, name: str, resource: str | None, every: float) -> None:
-    from rich.console import Console  # noqa: PLC0415
+def _live(console: Console, admin: AdminClient, name: str, resource: str | None, every: float) -> None:
     from rich.live import Live  # noqa: PLC0415
 
     from exchange.cli.top_frame import frame  # noqa: PLC0415
 
-    assert isinstance(console, Console)
     last = _asked(admin, name, resource)
     try:
-        with Live(frame(last, console.height), console=console, screen=True, auto_refresh=False) as live:
+        with Live(frame(last, console.width, console.height), console=console, screen=True, auto_refresh=False) as live:
             while True:
                 time.sleep(every)
                 last = _again(admin, last, resource)
-                live.update(frame(last, console.height), refresh=True)
+                live.update(frame(last, console.width, console.height), refresh=True)
     except KeyboardInterrupt:
         return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,8 +37,10 @@ STATES = {
     "stopped": Text("stopped", "停止"),
 }
 SIDES = {"source": Text("out", "发布"), "sink": Text("in", "落地")}
+NO_RATE = frozenset({"failed", "silent", "stopped"})  # what it said last is no rate of now
 LONG_LAG_S = 300.0  # what the alert ExchangeLagHigh says
-HEAD_LINES, FOOT_LINES = 4, 1
+HEAD_LINES, FOOT_LINES = 5, 1
+WIDE = 170  # all columns: a page that is no terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def ordered(adapters: Iterable[Adapter]) -> list[Adapter]:
 
 def totals(adapters: Sequence[Adapter]) -> dict[str, Any]:
     """Return what all of them do together; what does not run counts no rate."""
-    active = [each for each in adapters if each["state"] in ("running", "waiting", "scheduled", "paused")]
+    active = [each for each in adapters if each["state"] not in NO_RATE]
     rates = {side: sum(a["records_per_s"] for a in active if a["side"] == side) for side in SIDES}
     return {
         "states": dict(Counter(each["state"] for each in adapters)),
@@ -75,11 +77,14 @@ def totals(adapters: Sequence[Adapter]) -> dict[str, Any]:
     }
 
 
-def frame(snapshot: Snapshot, height: int | None = None) -> RenderableType:
-    """Return the frame; ``height``: lines that there are, so that what is well is left out rather than what is not."""
+def frame(snapshot: Snapshot, width: int = WIDE, height: int | None = None) -> RenderableType:
+    """Return the frame for a screen of that size.
+
+    ``height``: lines that there are, so that what is well is left out rather than what is not.
+    """
     shown = ordered(snapshot.adapters)
     room = len(shown) if height is None else max(1, height - HEAD_LINES - FOOT_LINES - 1)
-    parts: list[RenderableType] = [*_head(snapshot), Markup(), _table(shown[:room], snapshot.at)]
+    parts: list[RenderableType] = [*_head(snapshot), Markup(), _table(shown[:room], snapshot.at, width)]
     if len(shown) > room:
         parts.append(Markup(_MORE.format(n=len(shown) - room), style="dim"))
     if not shown:
@@ -112,58 +117,79 @@ def _head(snapshot: Snapshot) -> list[Markup]:
         lag=f"{found['lag_records']:,}",
         rejects=f"{found['rejected']:,}",
     )
-    lines = (first, "   ".join(words), f"{flow}   {states}")
-    return [Markup.from_markup(line, overflow="ellipsis") for line in lines]
+    lines = (first, "   ".join(words), flow, states)
+    head = [Markup.from_markup(line, overflow="ellipsis") for line in lines]
+    for line in head:
+        line.no_wrap = True
+    return head
 
 
-def _table(adapters: Sequence[Adapter], at: datetime) -> Table:
+def _table(adapters: Sequence[Adapter], at: datetime, width: int) -> Table:
+    """Return the rows, in as many columns as there is room for: names are cut before a column that matters goes."""
+    columns = [column for column in _COLUMNS if width >= column.least_width]
     drawn = Table(box=None, header_style="bold reverse", pad_edge=False, expand=True)
-    for text, right, ratio in _COLUMNS:
+    for column in columns:
         drawn.add_column(
-            text.format(), justify="right" if right else "left", no_wrap=True, overflow="ellipsis", ratio=ratio
+            column.title.format(),
+            justify="right" if column.number else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=column.ratio,
         )
     for each in adapters:
-        drawn.add_row(*_cells(each, at))
+        drawn.add_row(*(column.cell(each, at) for column in columns))
     return drawn
 
 
-def _cells(each: Adapter, at: datetime) -> list[str]:
-    state = each["state"]
-    word = STATES[state].format()
-    lag_s, ended = each["lag_seconds"], state in ("stopped", "failed")
-    return [
-        f"[{COLOURS[state]}]{word}[/]",
-        escape(each["resource"]),
-        SIDES[each["side"]].format(),
-        escape(f"{each['client_id']}/{each['name']}"),
-        escape(each["kind"]),
-        "" if ended else f"{each['records_per_s']:,.0f}",
-        f"{each['records_total']:,}",
-        _marked(f"{each['rejected_total']:,}", each["rejected_total"] > 0),
-        "" if each["lag_records"] is None else f"{each['lag_records']:,}",
-        "" if lag_s is None else _marked(f"{lag_s:,.1f}", lag_s > LONG_LAG_S),
-        f"{max(0.0, (at - datetime.fromisoformat(each['seen_at'])).total_seconds()):.0f}s",
-        f"[red]{escape(each['error'] or '')}[/]",
-    ]
+def _state(each: Adapter, _at: datetime) -> str:
+    return f"[{COLOURS[each['state']]}]{STATES[each['state']].format()}[/]"
+
+
+def _lag_s(each: Adapter, _at: datetime) -> str:
+    lag = each["lag_seconds"]
+    return "" if lag is None else _marked(f"{lag:,.1f}", lag > LONG_LAG_S)
+
+
+def _heard(each: Adapter, at: datetime) -> str:
+    return f"{max(0.0, (at - datetime.fromisoformat(each['seen_at'])).total_seconds()):.0f}s"
 
 
 def _marked(words: str, bad: bool) -> str:
     return f"[red]{words}[/]" if bad else words
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column: what it is called and holds, and how wide the screen must be for it."""
+
+    title: Text
+    cell: Callable[[Adapter, datetime], str]
+    least_width: int = 0
+    number: bool = True
+    ratio: int | None = None
+
+
 _COLUMNS = (
-    (Text("state", "状态"), False, None),
-    (Text("resource", "信息资源"), False, 3),
-    (Text("", ""), False, None),
-    (Text("system/adapter", "系统/适配器"), False, 5),
-    (Text("kind", "类型"), False, None),
-    (Text("rows/s", "条/秒"), True, None),
-    (Text("records", "记录数"), True, None),
-    (Text("rejects", "拒收"), True, None),
-    (Text("behind", "积压"), True, None),
-    (Text("lag s", "延迟秒"), True, None),
-    (Text("heard", "上报"), True, None),
-    (Text("error", "错误"), False, 2),
+    _Column(Text("state", "状态"), _state, number=False),
+    _Column(Text("resource", "信息资源"), lambda a, _: escape(a["resource"]), number=False, ratio=3),
+    _Column(Text("", ""), lambda a, _: SIDES[a["side"]].format(), number=False),
+    _Column(
+        Text("system/adapter", "系统/适配器"),
+        lambda a, _: escape(f"{a['client_id']}/{a['name']}"),
+        number=False,
+        ratio=4,
+    ),
+    _Column(Text("kind", "类型"), lambda a, _: escape(a["kind"]), 140, number=False),
+    _Column(
+        Text("rows/s", "条/秒"),
+        lambda a, _: "" if a["state"] in NO_RATE else f"{a['records_per_s']:,.0f}",
+    ),
+    _Column(Text("records", "记录数"), lambda a, _: f"{a['records_total']:,}", 120),
+    _Column(Text("rejects", "拒收"), lambda a, _: _marked(f"{a['rejected_total']:,}", a["rejected_total"] > 0), 100),
+    _Column(Text("behind", "积压"), lambda a, _: "" if a["lag_records"] is None else f"{a['lag_records']:,}"),
+    _Column(Text("lag s", "延迟秒"), _lag_s),
+    _Column(Text("heard", "上报"), _heard, 130),
+    _Column(Text("error", "错误"), lambda a, _: f"[red]{escape(a['error'] or '')}[/]", 110, number=False, ratio=2),
 )
 _MORE = Text("… and {n} more that are well", "… 另有 {n} 个正常")
 _NONE = Text("No adapter has reported yet.", "尚无适配器上报。")

@@ -23,10 +23,10 @@ def adapter(name: str, state: str = "running", **more: Any) -> dict[str, Any]:
     return {**made, **more}
 
 
-def drawn(adapters: list[dict[str, Any]], height: int | None = None, **more: Any) -> str:
+def drawn(adapters: list[dict[str, Any]], height: int | None = None, width: int = 170, **more: Any) -> str:
     out = io.StringIO()
     snapshot = Snapshot("广东省交换节点 440000", "http://127.0.0.1:8440", AT, adapters, **more)
-    Console(file=out, width=170).print(frame(snapshot, height), highlight=False)
+    Console(file=out, width=width).print(frame(snapshot, width, height), highlight=False)
     return out.getvalue()
 
 
@@ -66,7 +66,7 @@ def test_a_small_screen_keeps_the_trouble_and_says_what_it_leaves_out(monkeypatc
     text = drawn([*(adapter(f"n{number}") for number in range(50)), MANY[3]], height=12)
     assert len(text.splitlines()) <= 12
     assert "broken" in text
-    assert "45 more" in text
+    assert "46 more" in text
 
 
 def test_nothing_is_taken_for_markup(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,3 +79,15 @@ def test_nothing_is_taken_for_markup(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_reported_yet_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXCHANGE_LANG", "en")
     assert "No adapter" in drawn([])
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 170])
+def test_a_narrow_screen_has_fewer_columns_and_whole_figures(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("EXCHANGE_LANG", "en")
+    lines = drawn(MANY, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    row = next(line for line in lines if "301.5" in line)
+    assert "running" in row
+    assert "307440000-000" in row, "a code that can be told from others"
+    assert "1,234" in row
+    assert ("too_many_rejects" in "".join(lines)) is (width >= 170)
