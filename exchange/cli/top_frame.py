@@ -171,7 +171,7 @@ class _Column:
 
 _COLUMNS = (
     _Column(Text("state", "状态"), _state, number=False),
-    _Column(Text("resource", "信息资源"), lambda a, _: escape(a["resource"]), number=False, ratio=3),
+    _Column(Text("resource", "信息资源"), lambda a, _: escape(a["resource"]), number=False),
     _Column(Text("", ""), lambda a, _: SIDES[a["side"]].format(), number=False),
     _Column(
         Text("system/adapter", "系统/适配器"),

@@ -72,7 +72,7 @@ class Outlook:
             (
                 open_ > 0,
                 "RecordsDiffer",
-                Text(f"{open_} differences are open", f"{open_} 项对账差异未关闭"),
+                Text(f"open differences: {open_}", f"{open_} 项对账差异未关闭"),
             ),
             (
                 _over(self.matched_ago_s, STALE_S),
@@ -90,12 +90,12 @@ class Outlook:
             (
                 self.requests_overdue > 0,
                 "RequestsOverdue",
-                Text(f"{self.requests_overdue} requests are overdue", f"{self.requests_overdue} 项申请逾期"),
+                Text(f"overdue requests: {self.requests_overdue}", f"{self.requests_overdue} 项申请逾期"),
             ),
             (
                 self.objections_overdue > 0,
                 "ObjectionsOverdue",
-                Text(f"{self.objections_overdue} objections are overdue", f"{self.objections_overdue} 项异议逾期"),
+                Text(f"overdue objections: {self.objections_overdue}", f"{self.objections_overdue} 项异议逾期"),
             ),
             (
                 self.certificate_left_s is not None and self.certificate_left_s < CERTIFICATE_DAYS * DAY_S,
@@ -112,8 +112,12 @@ class Outlook:
 
 
 def _adapters(counts: Mapping[str, int], state: str) -> Text:
-    en, zh = {"failed": ("failed", "失败"), "silent": ("are silent", "失联"), "waiting": ("wait", "等待中")}[state]
-    return Text(f"{counts.get(state, 0)} adapters {en}", f"{counts.get(state, 0)} 个适配器{zh}")
+    en, zh = {
+        "failed": ("that failed", "失败"),
+        "silent": ("that are silent", "失联"),
+        "waiting": ("that wait", "等待中"),
+    }[state]
+    return Text(f"adapters {en}: {counts.get(state, 0)}", f"{counts.get(state, 0)} 个适配器{zh}")
 
 
 def outlook_of(metrics: str, now: float | None = None) -> Outlook:
