@@ -79,12 +79,14 @@ def open_engine(config: DatabaseConfig, *, writes: bool) -> Engine:
     if config.password is not None:
         url = url.set(password=config.password.get_secret_value())
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_S, "isolation_level": None})
+        engine = create_engine(
+            url, connect_args={"timeout": LOCK_TIMEOUT_S, "isolation_level": None}, hide_parameters=True
+        )
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         # sqlite3 begins by itself only before some statements; tables and rows must share one transaction
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
-    engine = create_engine(url, connect_args=_connect_args(url), pool_size=1, max_overflow=1)
+    engine = create_engine(url, connect_args=_connect_args(url), pool_size=1, max_overflow=1, hide_parameters=True)
     if url.get_backend_name() in sql_mysql.NAMES and not writes:
         return engine.execution_options(isolation_level="READ COMMITTED")  # each query sees what is committed by then
     return engine

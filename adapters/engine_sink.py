@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from adapters import batch_lines
 from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
 from adapters.overlap import Overlap
@@ -16,7 +17,7 @@ from adapters.rejects import RejectFile
 from adapters.summary import Summary
 from exchange.arrow_changes import ChangeReader
 from exchange.errors import ExchangeError, NotConnected, Refused, TooManyRejects
-from exchange.receipts import landed_receipts
+from exchange.receipts import Receipt, landed_receipts
 from exchange.record import Raw, Received, next_offsets
 from exchange.subscriber import Subscriber
 from exchange.wire import HEADER_BYTES, schema_id_of
@@ -170,7 +171,9 @@ class SinkEngine:
         )
         self._overlap.finish()
         self._run.metrics.set("exchange_queue_records", len(good), **self._run.labels)
-        self._overlap.start(lambda: sink.write(landing), lambda: self._has_landed(offsets, good, began))
+        self._overlap.start(
+            lambda: sink.write(landing), lambda: self._has_landed(offsets, good, landing.receipts, began)
+        )
         self._expected.update(offsets)
 
     def _rows(self, subscriber: Subscriber, records: Sequence[Raw]) -> list[Received]:
@@ -179,9 +182,12 @@ class SinkEngine:
         self._set_aside(subscriber.contract.topic, [record for record in decoded if record.fault is not None])
         return [record for record in decoded if record.fault is None]
 
-    def _has_landed(self, offsets: Mapping[int, int], good: Sequence[Raw | Received], began: float) -> None:
+    def _has_landed(
+        self, offsets: Mapping[int, int], good: Sequence[Raw | Received], receipts: Sequence[Receipt], began: float
+    ) -> None:
         self._owed = True
         self._landed.update(offsets)
+        batch_lines.landed(self._run.name, receipts, time.monotonic() - began)
         self._count(good, time.monotonic() - began)
 
     def _set_aside(self, topic: str, broken: Sequence[Received]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from itertools import islice
 
+from adapters import batch_lines
 from adapters.coerce import LARGEST_ROW, as_text, key_of
 from adapters.contract_watch import ContractWatch
 from adapters.deletes import believe
@@ -235,7 +236,8 @@ class SourceEngine:
         except BaseException:
             batch.abort()
             raise
-        self._overlap.start(batch.commit, lambda: self._published(current, batch, read, rejects, began))
+        code = publisher.contract.resource
+        self._overlap.start(batch.commit, lambda: self._published(code, current, batch, read, rejects, began))
         if not current.whole:
             self._overlap.finish()  # before its source is asked for more, which tells it that this is safe
         self._run.pace(len(read.rows))
@@ -249,7 +251,10 @@ class SourceEngine:
         if position is not None:
             batch.set_position(position)
 
-    def _published(self, current: Pass, batch: Batch, read: ReadBatch, rejects: Sequence[Reject], began: float) -> None:
+    def _published(
+        self, code: str, current: Pass, batch: Batch, read: ReadBatch, rejects: Sequence[Reject], began: float
+    ) -> None:
+        batch_lines.published(self._run.name, code, batch, time.monotonic() - began)
         self._count(batch, read, rejects)
         self._run.metrics.observe("exchange_batch_seconds", time.monotonic() - began, **self._run.labels)
         self._judge(current, rejects)
@@ -338,9 +343,11 @@ class SourceEngine:
             return
         self._sure(current, gone)
         for keys in _chunks(gone, self._limits.rows_at_once):
+            began = time.monotonic()
             with publisher.batch() as batch:
                 for key in keys:
                     batch.delete(key)
+            batch_lines.published(self._run.name, publisher.contract.resource, batch, time.monotonic() - began)
             self.summary.deleted += batch.deletes
             self._run.pace(len(keys))
 

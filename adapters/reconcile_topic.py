@@ -9,7 +9,7 @@ from confluent_kafka import Message
 
 from adapters.config import AdapterConfig
 from adapters.reconcile_words import Record
-from exchange.codec import HEADER_BYTES, BadWire, RecordCodec
+from exchange.codec import BadWire, RecordCodec
 from exchange.items import Row
 from exchange.kafka import Broker
 from exchange.publisher import BATCH_HEADER, row_digest
@@ -17,6 +17,7 @@ from exchange.readback import read_back
 from exchange.receipts import record_digest
 from exchange.registry_client import RegistryClient
 from exchange.tally import GONE, MOVING, Tally, Twice
+from exchange.wire import HEADER_BYTES
 
 AT_ONCE = 10_000
 

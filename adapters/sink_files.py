@@ -226,7 +226,9 @@ class FilesSink:
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": LOCK_TIMEOUT_S, "isolation_level": None}
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": LOCK_TIMEOUT_S, "isolation_level": None},
+        hide_parameters=True,
     )
     # the write lock at once: it covers the open file as well
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -63,6 +64,31 @@ class MetricsSettings(Group):
     )
 
 
+class LogSettings(Group):
+    """What the log looks like."""
+
+    format: Literal["console", "json"] = Field(
+        default="console", description="lines for a person, or a JSON object a line", examples=["json"]
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is written", examples=["warning"]
+    )
+    batches: bool = Field(default=True, description="a line for each batch that was published or landed")
+
+
+class TracingSettings(Group):
+    """Where spans go (OpenTelemetry); nowhere without an endpoint."""
+
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="an OTLP/HTTP collector; /v1/traces is added",
+        examples=["http://127.0.0.1:4318"],
+    )
+    share: float = Field(default=1.0, ge=0, le=1, description="share of the traces that is sent", examples=[0.1])
+    timeout_s: float = Field(default=5.0, gt=0, le=60, description="seconds to wait for the collector")
+
+
 class SystemSettings(Group):
     """What the SDK needs: one file for a department's own program."""
 
@@ -70,3 +96,5 @@ class SystemSettings(Group):
     registry: RegistrySettings
     kafka: KafkaSettings = KafkaSettings()
     metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()

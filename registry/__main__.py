@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
 import uvicorn
 
-from exchange import config
+from exchange import config, logs
 from exchange.errors import ExchangeError
+from exchange.otlp import start_tracing
+from exchange.tracing import TRACING
 from registry.database import Database, database_url
 from registry.migrate import migrate
 from registry.runtime import build, keyring_of
 from registry.settings import Settings
 from registry.web.app import create_app
-from registry.web.marks import RequestIds
 
 SWITCH_S = 0.0005  # how long a comparison of all ACLs may hold up a request that waits for the interpreter: not 5 ms
 DRAIN_S = 10  # requests that run when the process is told to stop
@@ -28,12 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=("serve", "migrate", "rotate-keys"))
     parser.add_argument("--config", type=Path, help="TOML file / 配置文件")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(RequestIds())
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = config.load(Settings, given.config)
+        logs.configure(settings.log)
         {"serve": serve, "migrate": _migrate, "rotate-keys": _rotate}[given.command](settings)
     except ExchangeError as exc:
         print(exc, file=sys.stderr)  # noqa: T201 (a command's last word)
@@ -43,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; running requests end first."""
+    start_tracing(settings.tracing, "registry")
     runtime = build(settings)
     sys.setswitchinterval(SWITCH_S)
     uvicorn.run(
@@ -54,6 +52,7 @@ def serve(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_S,
     )
+    TRACING.close()
 
 
 def _migrate(settings: Settings) -> None:

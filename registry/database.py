@@ -145,7 +145,7 @@ class Database:
     def ping(self) -> None:
         """Ask the database for a sign of life. Errors: DatabaseUnavailable."""
         with self.read() as session:
-            session.execute(text("SELECT 1"))
+            session.execute(text("SELECT version_num FROM alembic_version"))  # SQLite reads no file for SELECT 1
 
     def close(self) -> None:
         """Close all connections."""
@@ -170,8 +170,8 @@ def translated() -> Iterator[None]:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30)
-    engine = create_engine(url, pool_size=10, max_overflow=30)
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30, hide_parameters=True)
+    engine = create_engine(url, pool_size=10, max_overflow=30, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -123,6 +123,19 @@ class Repeating(Conflict):
     hint = Text("Send it again in a moment.", "请稍后重试。")
 
 
+class NotMigrated(RegistryError):
+    """The database's tables are those of another version."""
+
+    code = "not_migrated"
+    text = Text(
+        "The database is at migration {found}; this version needs {needed}", "数据库处于迁移 {found}，需要 {needed}"
+    )
+    hint = Text(
+        "An older database is migrated when a registry of this version starts; see docs/upgrading.md.",
+        "旧数据库会在本版本登记中心启动时迁移；见 docs/upgrading.md。",
+    )
+
+
 class OAuthError(RegistryError):
     """A token request is refused; the answer has the form of RFC 6749 §5.2.
 

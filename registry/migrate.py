@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from registry.database import BEGIN_WORD, Database, translated
+from registry.errors import NotMigrated
 
 LOCK = 7_440_000  # any number that no other program locks in the same database
 
@@ -31,6 +34,22 @@ def migrate(database: Database, to: str = "head") -> None:
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone() is None, (
                 "rows without their parent"
             )
+
+
+@cache
+def head() -> str:
+    """Return the newest migration of this version."""
+    newest = ScriptDirectory(str(resources.files("registry.migrations"))).get_current_head()
+    assert newest is not None
+    return newest
+
+
+def must_be_at_head(database: Database) -> None:
+    """Raise NotMigrated unless the tables are those of this version; it may be another process that changed them."""
+    with database.plain() as connection:
+        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if found != head():
+        raise NotMigrated(found=found, needed=head())
 
 
 @contextmanager

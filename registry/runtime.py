@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
 from exchange.metric_names import OF_REGISTRY
 from exchange.metrics import Metrics
@@ -89,6 +90,12 @@ class Runtime:
     def webhook_networks(self) -> tuple[Network, ...]:
         """The private networks that webhooks may lead to."""
         return networks(self.settings.notices.webhook_networks)
+
+    @property
+    def threads(self) -> dict[str, Thread]:
+        """The threads that work as long as the process does, by name."""
+        parts = (self.loop, self.intake, self.courier, self.rounds, self.observer)
+        return {part.thread.name: part.thread for part in parts}
 
     def start(self) -> None:
         """Begin to enforce, to take receipts in, to carry notices out, and to count."""

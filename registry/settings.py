@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from exchange.config import Group
+from exchange.settings import LogSettings, TracingSettings
 
 
 class RegistryGroup(Group):
@@ -101,6 +102,9 @@ class EnforcerGroup(Group):
     """How the broker is held equal to the grants."""
 
     interval_s: float = Field(default=30.0, gt=0, description="seconds between two full comparisons")
+    stale_s: float = Field(
+        default=120.0, gt=0, le=86400, description="seconds without a full comparison until /readyz says so"
+    )
     unknown_acls: Literal["remove", "report"] = Field(
         default="remove", description="what happens to ACLs of principals that the registry does not know"
     )
@@ -218,3 +222,5 @@ class Settings(Group):
     reconciliation: ReconciliationGroup = ReconciliationGroup()
     metrics: MetricsGroup = MetricsGroup()
     api: ApiGroup = ApiGroup()
+    log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()

@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# Prometheus, promtool and node_exporter for the tests: Debian's packages, unpacked into build/prometheus. Nothing is
-# installed, no service is started, no right is needed.
+# Prometheus, promtool, amtool and node_exporter for the tests: Debian's packages, unpacked into build/prometheus. Nothing
+# is installed, no service is started, no right is needed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . deploy/setup/say.sh
 
 has() { command -v "$1" >/dev/null 2>&1; }
-{ has prometheus && has promtool && has prometheus-node-exporter; } && exit 0
-{ [ -x build/prometheus/usr/bin/promtool ] && [ -x build/prometheus/usr/bin/prometheus-node-exporter ]; } && exit 0
-packages="prometheus prometheus-node-exporter"
+programs="prometheus promtool amtool prometheus-node-exporter"
+found=0
+for program in $programs; do
+    if has "$program" || [ -x "build/prometheus/usr/bin/$program" ]; then found=$((found + 1)); fi
+done
+[ "$found" != 4 ] || exit 0
+packages="prometheus prometheus-alertmanager prometheus-node-exporter"
 line="apt-get install --no-install-recommends $packages"
 if ! has apt-get || ! has dpkg-deb; then
-    stop "Missing: prometheus, promtool, prometheus-node-exporter. Install them, or on Debian run: $line" \
-        "缺少 prometheus、promtool 与 prometheus-node-exporter。请自行安装，或在 Debian 上运行：$line"
+    stop "Missing: $programs. Install them, or on Debian run: $line" "缺少 $programs。请自行安装，或在 Debian 上运行：$line"
 fi
-say "Fetching Prometheus (26 MB) …" "正在获取 Prometheus（26 MB）…"
+say "Fetching Prometheus and Alertmanager (37 MB) …" "正在获取 Prometheus 与 Alertmanager（37 MB）…"
 fresh="$(mktemp -d)"
 trap 'rm -rf "$fresh"' EXIT
 fetch() { (cd "$fresh" && apt-get -q -o Acquire::Retries=3 download $packages) >"$fresh/log" 2>&1; }

@@ -21,6 +21,15 @@ class Calls:
         """Close the connections."""
         self._http.close()
 
+    @property
+    def url(self) -> str:
+        """Where the registry is."""
+        return self._http.url
+
+    def metrics(self) -> str:
+        """Return the registry's metrics in Prometheus's text format."""
+        return self._http.download("/metrics").decode()
+
     def get(self, path: str, **params: Any) -> Any:
         """Return what a GET under ``/api/v1`` answers; parameters that are None are left out."""
         return self._http.get(f"/api/v1/{path}", **{name: value for name, value in params.items() if value is not None})

@@ -44,19 +44,19 @@ def run(
     allow_deletes: Annotated[bool, typer.Option("--allow-deletes", help=ALLOW_DELETES.format())] = False,
 ) -> None:
     """Run one adapter; SIGTERM and Ctrl-C end it after the batch in hand, with exit code 0."""
-    import logging  # noqa: PLC0415 - `exchange --help` stays quick
-
-    from adapters.announcer import Announcer  # noqa: PLC0415
+    from adapters.announcer import Announcer  # noqa: PLC0415 - `exchange --help` stays quick
     from adapters.config import read_adapter  # noqa: PLC0415
     from adapters.engine import Run, RunOptions, stopped_by_signals  # noqa: PLC0415
     from adapters.launch import run_adapter, tune_process  # noqa: PLC0415
     from exchange.cli.adapter_live import shown  # noqa: PLC0415
     from exchange.metric_names import OF_ADAPTER  # noqa: PLC0415
+    from exchange.otlp import start_tracing  # noqa: PLC0415
     from exchange.prometheus import PrometheusMetrics  # noqa: PLC0415
+    from exchange.tracing import TRACING  # noqa: PLC0415
 
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     config = read_adapter(file)
     tune_process()
+    start_tracing(config.settings.tracing, "adapter")
     metrics = PrometheusMetrics(OF_ADAPTER)
     metrics.serve(config.settings.metrics)
     options = RunOptions(once=once, until_idle_s=until_idle, allow_deletes=allow_deletes)
@@ -65,6 +65,7 @@ def run(
         with shown(work, plain=json), stopped_by_signals(work.stop), Announcer(work, metrics):
             run_adapter(work)
     finally:
+        TRACING.close()
         _print_summary(work.summary, as_json=json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.text import Text as Markup
 
+from exchange import logs
 from exchange.text import Text
 
 if TYPE_CHECKING:
@@ -26,13 +26,12 @@ REFRESHES_PER_S = 2
 def shown(run: Run, *, plain: bool) -> Iterator[None]:
     """Show ``run`` while it goes on: a line that changes on a terminal, log lines otherwise."""
     console = Console(stderr=True)
-    if plain or not console.is_terminal:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings = run.config.settings.log
+    if plain or settings.format == "json" or not console.is_terminal:
+        logs.configure(settings)
         yield
         return
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
-    )
+    logs.configure(settings, RichHandler(console=console, show_path=False))
     line = _Line(run)
     with Live(get_renderable=line.text, console=console, refresh_per_second=REFRESHES_PER_S, transient=True):
         yield

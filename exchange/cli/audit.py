@@ -162,9 +162,16 @@ def _tell(verdict: Verdict, signed: int, as_json: bool) -> None:
         "heads": Text("signed heads", "已签名链首"),
     }
     output.emit_one(told, columns, as_json)
-    if verdict.kind is not None:
-        until = f"-{verdict.until}" if verdict.until and verdict.until != verdict.number else ""
-        raise Tampered(number=verdict.number, until=until, kind=KINDS[verdict.kind.value])
+    if (wrong := tampered(verdict)) is not None:
+        raise wrong
+
+
+def tampered(verdict: Verdict) -> Tampered | None:
+    """Return what a verdict complains of."""
+    if verdict.kind is None:
+        return None
+    until = f"-{verdict.until}" if verdict.until and verdict.until != verdict.number else ""
+    return Tampered(number=verdict.number, until=until, kind=KINDS[verdict.kind.value])
 
 
 def _checked(heads: Iterable[dict[str, Any]], keys: dict[str, str], pinned: Path | None) -> list[Head]:

@@ -13,6 +13,7 @@ import typer
 from exchange.cli import (
     adapter,
     audit,
+    backup,
     catalog,
     certificate,
     demo,
@@ -28,6 +29,7 @@ from exchange.cli import (
     reconcile,
     request,
     system,
+    top,
     trace,
     user,
 )
@@ -40,6 +42,8 @@ HELP = Text(
 )
 MODULES = (
     node,
+    backup,
+    top,
     adapter,
     demo,
     login,

@@ -15,18 +15,12 @@ CONFIG = Text(
 )
 Config = Annotated[Path | None, typer.Option("--config", "-c", help=CONFIG.format(), dir_okay=False)]
 
-STATES = {
-    "running": Text("running", "运行中"),
-    "stopped": Text("stopped", "已停止"),
-    "died": Text("died", "意外退出"),
-}
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command(help=Text("Start the node: registry and broker", "启动交换节点：登记中心与消息服务").format())(up)
     app.command(help=Text("Stop the node", "停止交换节点").format())(down)
-    app.command(help=Text("Show what runs", "显示运行状态").format())(status)
+    app.command(help=Text("Show the node in one screen", "一屏显示节点状态").format())(status)
     app.command(help=Text("Check what the node needs, and name each fix", "检查运行条件，并给出修复办法").format())(
         doctor
     )
@@ -60,19 +54,15 @@ def down(config: Config = None) -> None:
     service.down(load_node(config), report=output.say)
 
 
-def status(config: Config = None) -> None:
-    """Show each part; exit code 1 when a part died or the node is not ready."""
-    from exchange.node import service  # noqa: PLC0415
+def status(
+    config: Config = None,
+    json: Annotated[bool, typer.Option("--json", help=Text("print JSON", "输出 JSON").format())] = False,
+) -> None:
+    """Show the node in one screen; exit code 1 when a part died or the node is not ready."""
+    from exchange.cli import node_status  # noqa: PLC0415
     from exchange.node.settings import load_node  # noqa: PLC0415
 
-    parts = service.status(load_node(config))
-    columns = [Text("part", "组成"), Text("state", "状态"), Text("pid", "进程"), Text("address", "地址")]
-    output.table(columns, [(part.name, STATES[part.state], part.pid, part.address) for part in parts])
-    for part in parts:
-        if part.detail:
-            output.say(Text(f"{part.name.en}:\n{part.detail}", f"{part.name.zh}：\n{part.detail}"))
-    if any(part.detail for part in parts):
-        raise typer.Exit(1)
+    raise typer.Exit(node_status.show(load_node(config), as_json=json))
 
 
 def doctor(config: Config = None) -> None:

@@ -68,6 +68,14 @@ def answers(url: str, path: str) -> str:
     return "" if response.is_success else f"HTTP {response.status_code} {response.text[:200]}"
 
 
+def ask(url: str, path: str) -> httpx.Response | None:
+    """Return what GET ``path`` answers, whatever it is; None when nobody does."""
+    try:
+        return probe(url, path)
+    except RegistryUnavailable:
+        return None
+
+
 def clock_of(response: httpx.Response) -> float | None:
     """Return the server's clock as seconds since the epoch, None when it does not tell."""
     date = response.headers.get("date")

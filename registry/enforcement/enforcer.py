@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from exchange.errors import BrokerUnavailable, ExchangeError, NotConnected
+from exchange.logs import IDS, about
 from exchange.metrics import Metrics
+from exchange.tracing import CURRENT, TRACING, Span, Value, new_span
 from registry.database import Database
 from registry.enforcement import snapshot
 from registry.enforcement.acls import (
@@ -35,6 +37,7 @@ from registry.enforcement.fence import Fence
 from registry.errors import BrokerRefused
 
 log = logging.getLogger(__name__)
+Cause = tuple[Mapping[str, str], Span | None]  # whose decision it is: ids of the log, and place in a trace
 
 UNDO_ROUNDS = 5  # decisions that overtake one enforcement; what is left is the next comparison's
 POLL_S = 0.01
@@ -62,17 +65,17 @@ class Enforcer:
         self._metrics = metrics
         self._settle_s = settle_s
         self._lock = threading.Lock()
-        self._pending: set[Scope] = set()
+        self._pending: dict[Scope, Cause] = {}
         self._touched: set[Scope] = set()  # enforced since the comparison that runs now has read the broker
         self._unfenced: set[Acl] = set()
         self._reported: frozenset[Acl] = frozenset()
         self._away = threading.Event()
-        self._compared = threading.Event()
+        self._compared_at: float | None = None
 
     @property
-    def compared(self) -> bool:
-        """Whether this process has compared the whole broker once."""
-        return self._compared.is_set()
+    def compared_ago_s(self) -> float | None:
+        """Seconds since this process has last compared the whole broker; None: never."""
+        return None if self._compared_at is None else time.monotonic() - self._compared_at
 
     @property
     def pending(self) -> bool:
@@ -95,7 +98,7 @@ class Enforcer:
             with self._lock:
                 if self._try(scope):
                     return True
-        self._pending.add(scope)
+        self._pending[scope] = (IDS.get(), CURRENT.get())
         return False
 
     def retry(self) -> None:
@@ -107,10 +110,10 @@ class Enforcer:
         except ExchangeError:
             return
         self._away.clear()
-        for scope in tuple(self._pending):
-            with self._lock:
+        for scope, cause in tuple(self._pending.items()):
+            with self._lock, _because(cause):
                 if self._try(scope):
-                    self._pending.discard(scope)
+                    self._pending.pop(scope, None)
         with self._lock, self._failing():
             self._complete_parked_fetches()
 
@@ -130,14 +133,16 @@ class Enforcer:
                 self._fence.prepare()
         if not outcome:
             self._away.clear()
-            self._compared.set()
+            self._compared_at = time.monotonic()
         return not outcome
 
     def _try(self, scope: Scope) -> bool:
+        began = time.perf_counter()
         with self._failing() as outcome, self._timed("decision"):
             self._touched.add(scope)
             self._hold_topics(scope, settings_too=False)
-            self._apply(scope, self._decided(scope))
+            done = self._apply(scope, self._decided(scope))
+            _tell(scope, done, time.perf_counter() - began)
         return not outcome
 
     def _decided(self, scope: Scope) -> Difference:
@@ -257,6 +262,34 @@ class Enforcer:
                 self._away.set()
             self._metrics.add("exchange_enforcement_failures_total")
             log.warning("enforcement failed, it is tried again: %s", exc)
+
+
+def _tell(scope: Scope, done: Difference, seconds: float) -> None:
+    """Say what became of a decision at the broker, under the id of the request that made it."""
+    who, what = scope.client_id or "all", scope.topic or "all"
+    log.info(
+        "enforced %s on %s: allows %d, removed %d, %.0f ms", who, what, len(done.add), len(done.remove), seconds * 1000
+    )
+    span = CURRENT.get()
+    if TRACING.on and span is not None:
+        facts: dict[str, Value] = {
+            "exchange.client_id": who,
+            "exchange.topic": what,
+            "exchange.acls_removed": len(done.remove),
+        }
+        TRACING.record("enforce", Span(span.trace, new_span(), span.span), seconds, facts)
+
+
+@contextmanager
+def _because(cause: Cause) -> Iterator[None]:
+    """Do the block for a request that was answered before."""
+    ids, span = cause
+    token = CURRENT.set(span)
+    try:
+        with about(**ids):
+            yield
+    finally:
+        CURRENT.reset(token)
 
 
 def _without(acls: frozenset[Acl], scopes: tuple[Scope, ...]) -> frozenset[Acl]:

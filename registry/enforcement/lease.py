@@ -40,13 +40,13 @@ class LeaseKeeper:
         """Note that the task was done."""
         self._set(succeeded_at=self._clock())
 
-    def done_elsewhere(self) -> bool:
-        """Whether another process holds the lease now, and has done the task."""
+    def done_elsewhere(self) -> datetime | None:
+        """Return when another process, which holds the lease now, has last done the task; None: there is none."""
         with self._database.read() as session:
             lease = session.get(Lease, self._task)
         if lease is None or lease.holder == self._holder or lease.until <= self._clock():
-            return False
-        return lease.succeeded_at is not None
+            return None
+        return lease.succeeded_at
 
     def release(self) -> None:
         """Give the lease back."""

@@ -54,16 +54,16 @@ class Loop:
         self._renew_at = 0.0
         self._compare_at = 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="enforcer", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="enforcer", daemon=True)
 
     def start(self) -> None:
         """Begin to tick."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End the thread after the tick that runs, and give the lease back."""
         self._stop.set()
-        self._thread.join()
+        self.thread.join()
         try:
             self._lease.release()
         except ExchangeError as exc:

@@ -66,16 +66,16 @@ class Courier:
         self._leading = False
         self._renew_at = 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
     def start(self) -> None:
         """Begin to carry."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End after the round that runs."""
         self._stop.set()
-        self._thread.join()
+        self.thread.join()
         self._sender.close()
         try:
             self._lease.release()

@@ -43,19 +43,19 @@ class Observer:
         self._metrics = metrics
         self._settings = settings
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="observer", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
         self._metrics.set("exchange_build_info", 1, component="registry", version=version())
         for name, labels in _counters():
             self._metrics.add(name, 0, **labels)
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End after the look that runs."""
         self._stop.set()
-        self._thread.join()
+        self.thread.join()
 
     def look(self) -> None:
         """Set all gauges. Errors: DatabaseUnavailable."""

@@ -116,16 +116,16 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="receipts", daemon=True)
 
     def start(self) -> None:
         """Begin to consume."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End after the batch that runs."""
         self._stop.set()
-        self._thread.join()
+        self.thread.join()
 
     def _run(self) -> None:
         while not self._stop.is_set():

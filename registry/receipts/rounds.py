@@ -22,16 +22,16 @@ class Rounds:
         self._lease = lease
         self._interval_s = interval_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reconciliation", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="reconciliation", daemon=True)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End after the round that runs, and give the lease back."""
         self._stop.set()
-        self._thread.join()
+        self.thread.join()
         try:
             self._lease.release()
         except ExchangeError as exc:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import uuid
-from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="-")
+from exchange import logs
+from exchange.tracing import CURRENT, TRACING, Span, new_span
+
 GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 DOCS = ("/docs", "/redoc")
 DOCS_POLICY = (
@@ -37,8 +37,11 @@ class Marks:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        name = request_id(dict(scope["headers"]))
-        REQUEST_ID.set(name.decode())  # a request is a task with a context of its own
+        headers = dict(scope["headers"])
+        name = request_id(headers)
+        logs.bind(**{logs.REQUEST: name.decode()})  # a request is a task with a context of its own
+        if TRACING.on:
+            CURRENT.set(span_of(headers))
         policy = DOCS_POLICY if scope["path"].startswith(DOCS) else DATA_POLICY
         added = [*ALWAYS, (b"content-security-policy", policy), (b"x-request-id", name)]
 
@@ -50,15 +53,6 @@ class Marks:
         await self.app(scope, receive, marking)
 
 
-class RequestIds(logging.Filter):
-    """Gives each line of the log the id of the request that it is about, ``-`` outside of requests."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Add ``request_id``."""
-        record.request_id = REQUEST_ID.get()
-        return True
-
-
 def request_id(headers: dict[bytes, bytes]) -> bytes:
     """Return the id of a request with these headers."""
     given = headers.get(b"x-request-id", b"")
@@ -66,3 +60,11 @@ def request_id(headers: dict[bytes, bytes]) -> bytes:
         return given
     trace = TRACE.fullmatch(headers.get(b"traceparent", b""))
     return trace[1] if trace else uuid.uuid4().hex.encode()
+
+
+def span_of(headers: dict[bytes, bytes]) -> Span:
+    """Return the span of a request with these headers: in its caller's trace, or the first of a new one."""
+    trace = TRACE.fullmatch(headers.get(b"traceparent", b""))
+    if trace is None or not int(trace[1], 16):
+        return Span(uuid.uuid4().int, new_span())
+    return Span(int(trace[1], 16), new_span(), int(trace[2], 16))

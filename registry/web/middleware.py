@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.logs import IDS
 from exchange.metrics import Metrics
+from exchange.tracing import CURRENT, TRACING, Value
 from registry.errors import TooLarge
 from registry.web.problems import answer, lang_of
+
+log = logging.getLogger("exchange.requests")
+SERVER_ERRORS = 500
+CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+FREQUENT = frozenset({"/api/v1/adapters", "/oauth2/token"})  # heartbeats and tokens: counted, not told one by one
 
 
 class BodyLimit:
@@ -74,13 +82,27 @@ class Measured:
             await self.app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "-")  # never the raw path: labels have to stay few
+            method, seconds = scope["method"] if route != "-" else "-", time.perf_counter() - start
             self.metrics.observe(
-                "exchange_http_request_seconds",
-                time.perf_counter() - start,
-                method=scope["method"] if route != "-" else "-",
-                route=route,
-                status=str(status),
+                "exchange_http_request_seconds", seconds, method=method, route=route, status=str(status)
             )
+            _tell(method, route, status, seconds)
+
+
+def _tell(method: str, route: str, status: int, seconds: float) -> None:
+    """Write a line of what changes something or fails; the route, not the path: a path may hold what is not ours."""
+    fault = status >= SERVER_ERRORS
+    if fault or (method in CHANGES and route not in FREQUENT):
+        log.log(logging.WARNING if fault else logging.INFO, "%s %s %d, %.0f ms", method, route, status, seconds * 1000)
+    span = CURRENT.get()
+    if TRACING.on and span is not None:
+        ids: dict[str, Value] = {f"exchange.{name}": value for name, value in IDS.get().items()}
+        facts: dict[str, Value] = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+        }
+        TRACING.record(f"{method} {route}", span, seconds, facts | ids)
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

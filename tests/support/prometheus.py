@@ -21,10 +21,15 @@ UNPACKED = ROOT / "build/prometheus/usr/bin"
 
 
 def program(name: str) -> str:
-    """The path of ``prometheus`` or ``promtool``."""
+    """The path of ``prometheus``, ``promtool`` or ``amtool``."""
     found = shutil.which(name) or shutil.which(name, path=str(UNPACKED))
     assert found is not None, f"{name} is missing: run deploy/setup/prometheus.sh"
     return found
+
+
+def amtool(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    argv = [program("amtool"), *map(str, words)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
 
 def promtool(*words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -73,6 +73,10 @@ class Superuser:
         found = self._broker.acls(EVERYTHING)
         return found if client_id is None else frozenset(a for a in found if a.principal == principal(client_id))
 
+    def topics(self) -> set[str]:
+        """Return the names of all topics."""
+        return set(self._broker.topics())
+
     def add(self, acl: Acl) -> None:
         """Add an ACL by hand, as nobody should."""
         self._broker.add([acl])

@@ -14,7 +14,6 @@ API = "/api/v1/"
 # What only programs ask: adapters, Prometheus, and what comes with another answer.
 FOR_PROGRAMS = {
     "POST adapters": "the adapter's heartbeat",
-    "GET adapters": "what Prometheus' targets are made of",
     "GET prometheus/targets": "Prometheus' service discovery",
     "GET node": "what a client is told of the broker",
     "GET resources/{resource}/contract": "what an adapter is told",
@@ -22,6 +21,7 @@ FOR_PROGRAMS = {
     "POST receipt-keys": "what SDK and adapters tell at each start",
 }
 COMMANDS = {
+    "GET adapters": "top",
     "GET audit/entries": "audit list",
     "GET audit/entries/{number}": "audit show",
     "GET audit/export": "audit export",

@@ -20,11 +20,11 @@ from tests.support.wait import wait_until
 class Terminal:
     """A command with a terminal of its own; ``seen`` is all that it wrote there."""
 
-    def __init__(self, words: list[str], lang: str) -> None:
+    def __init__(self, words: list[str], lang: str, group: str | None = "adapter") -> None:
         self._own, theirs = pty.openpty()
         self.seen = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "exchange.cli.main", "adapter", *words],
+            [sys.executable, "-m", "exchange.cli.main", *([group] if group else []), *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
