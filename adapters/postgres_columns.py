@@ -7,6 +7,7 @@ by ``adapters.postgres_values``, which tells what is wrong with which row. So th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from adapters.coerce import LARGEST_ROW, TEXTS
+from adapters.coerce import LARGEST_ROW, TEXTS, WIDE
 from adapters.postgres_values import INTEGERS, NUMERIC, QUICK, ColumnKind, is_text
 from exchange.arrow_rows import ArrowRecords, ArrowRows
 from exchange.avro import Schema
@@ -100,10 +101,14 @@ def _fine(item: Item) -> Fine:
     if item.digits is None and item.type in {ItemType.NUMBER, ItemType.INTEGER}:
         limit = 10 ** min(item.length or LONGEST_INT, LONGEST_INT) - 1
         return lambda column: _within(column, -limit, limit)
+    if item.digits is not None:
+        precision, scale = item.digits
+        most = Decimal(10**precision - 1).scaleb(-scale, WIDE)  # Arrow asks before it adds the zeros of the scale
+        return lambda column: _within(column, -most, most)
     return lambda _column: True
 
 
-def _within(column: Any, least: int, most: int) -> bool:
+def _within(column: Any, least: int | Decimal, most: int | Decimal) -> bool:
     found = pc.min_max(column).as_py()
     return bool(least <= found["min"] and found["max"] <= most)
 
