@@ -8,6 +8,8 @@ from registry.audit.models import AuditEntry
 from registry.catalogue.models import Resource
 from registry.database import Base
 from registry.enforcement.models import Lease
+from registry.evaluation.models import Evaluation
+from registry.history.models import ResourceDay
 from registry.notices.models import Notice
 from registry.objections.models import Objection
 from registry.organisation.models import Department
@@ -28,6 +30,8 @@ AREAS = (
     Notice,
     Objection,
     RunningAdapter,
+    ResourceDay,
+    Evaluation,
 )
 
 

@@ -23,6 +23,8 @@ from registry.enforcement.enforcer import Enforcer
 from registry.enforcement.fence import Fence
 from registry.enforcement.lease import LeaseKeeper
 from registry.enforcement.loop import Loop
+from registry.evaluation.service import Method
+from registry.history.tally import Tally
 from registry.migrate import migrate
 from registry.notices.bus import Bus
 from registry.notices.courier import Courier, Patience
@@ -48,6 +50,8 @@ LEASE_TTL_S = 20.0
 LEASE_TASK = "enforcement"
 COURIER_TASK = "notices"
 RECONCILIATION_TASK = "reconciliation"
+HISTORY_TASK = "history"
+HISTORY_INTERVAL_S = 60.0
 WEBHOOK_KEY_FILE = "webhook.key"
 
 
@@ -74,6 +78,9 @@ class Runtime:
     observer: Observer
     matcher: Matcher
     rounds: Rounds
+    tally: Tally
+    history: Rounds
+    method: Method
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:
@@ -86,11 +93,13 @@ class Runtime:
         self.intake.start()
         self.courier.start()
         self.rounds.start()
+        self.history.start()
         self.observer.start()
 
     def stop(self) -> None:
         """End the threads and close the database."""
         self.observer.stop()
+        self.history.stop()
         self.rounds.stop()
         self.intake.stop()
         self.courier.stop()
@@ -175,6 +184,8 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         database=database, clock=clock, metrics=metrics, witness=TopicWitness(client), grace_s=group.receipt_grace_s
     )
     matching = LeaseKeeper(database, clock, task=RECONCILIATION_TASK, holder=holder, ttl_s=LEASE_TTL_S)
+    tally = Tally(database, clock)
+    writing = LeaseKeeper(database, clock, task=HISTORY_TASK, holder=holder, ttl_s=LEASE_TTL_S)
     return Runtime(
         settings,
         database,
@@ -195,6 +206,9 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         observer,
         matcher,
         Rounds(matcher, matching, settings.reconciliation.interval_s),
+        tally,
+        Rounds(tally, writing, HISTORY_INTERVAL_S, HISTORY_TASK),
+        Method(clock, workdays, settings.evaluation),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from exchange.admin.audit import AuditCalls
 from exchange.admin.catalogue import CatalogueCalls
+from exchange.admin.evaluation import EvaluationCalls
 from exchange.admin.organisation import OrganisationCalls
 from exchange.admin.sharing import SharingCalls
 from exchange.registry_http import Login, RegistryHttp, change_password
 from exchange.settings import RegistrySettings
 
 
-class AdminClient(AuditCalls, OrganisationCalls, CatalogueCalls, SharingCalls):
+class AdminClient(AuditCalls, OrganisationCalls, CatalogueCalls, SharingCalls, EvaluationCalls):
     """The admin API under one user's name. Errors of all: RegistryUnavailable, LoginFailed, Refused, NotFound."""
 
     def __init__(

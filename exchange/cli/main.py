@@ -16,6 +16,7 @@ from exchange.cli import (
     catalog,
     demo,
     difference,
+    evaluation,
     grant,
     key,
     login,
@@ -24,6 +25,7 @@ from exchange.cli import (
     objection,
     org,
     output,
+    quality,
     request,
     system,
     user,
@@ -51,6 +53,8 @@ MODULES = (
     notice,
     objection,
     difference,
+    evaluation,
+    quality,
 )
 
 app = typer.Typer(

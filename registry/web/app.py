@@ -14,6 +14,9 @@ from registry.audit import api as audit
 from registry.catalogue import api as catalogue
 from registry.catalogue import catalogue_api as catalogue_files
 from registry.catalogue.sheets import reading
+from registry.drift import api as drift
+from registry.evaluation import api as evaluation
+from registry.history import api as history
 from registry.notices import api as notices
 from registry.objections import api as objections
 from registry.organisation import api as organisation
@@ -63,6 +66,9 @@ def create_app(runtime: Runtime) -> FastAPI:
         objections,
         receipts,
         running,
+        history,
+        drift,
+        evaluation,
         schema_registry,
         audit,
         health,
