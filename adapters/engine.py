@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +40,8 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)
     summary: Summary = field(init=False)
     keeper: Keeper = field(init=False)
+    read: int = field(init=False, default=0)  # rows or records that were looked at, the rejected among them
+    undeclared: Sequence[str] | None = field(init=False, default=None)  # columns that no item comes from
     _next: float = field(init=False, default=0.0)  # before this time the rate limit lets nothing more through
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class Run:
 
     def count_read(self, taken: int, rejected: int) -> None:
         """Count rows or records by what became of them."""
+        self.read += taken + rejected
         for outcome, count in (("taken", taken), ("rejected", rejected)):
             self.metrics.add("exchange_read_records_total", count, outcome=outcome, **self.labels)
 

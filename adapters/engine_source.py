@@ -13,7 +13,7 @@ from adapters.contract_watch import ContractWatch
 from adapters.engine import Run
 from adapters.errors import TooManyDeletes
 from adapters.patience import Stopped
-from adapters.protocol import Coverage, Position, ReadBatch, Reject, Retaining, Source
+from adapters.protocol import Coverage, Inspecting, Position, ReadBatch, Reject, Retaining, Source
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
 from exchange.errors import ExchangeError, TooManyRejects
@@ -136,6 +136,7 @@ class SourceEngine:
         except ExchangeError:
             self._disconnect()  # opening again settles what an open transaction left behind
             raise
+        self._inspect(source)
         self.summary.passes += 1
         if not self._run.leaving:
             self._run.keeper.refreshed(wish)
@@ -152,7 +153,13 @@ class SourceEngine:
             source = self._run.config.source(self._publisher.contract)
             source.connect()
             self._source = source
+            self._inspect(source)
         return self._publisher, self._source
+
+    def _inspect(self, source: Source) -> None:
+        """Note what the catalogue does not know of the source: names of columns, and nothing of what is in them."""
+        if isinstance(source, Inspecting):
+            self._run.undeclared = source.undeclared
 
     def _disconnect(self) -> None:
         if self._source is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -86,6 +86,7 @@ class SqlSource:
         self._query = (config.query or "").strip().rstrip(";")
         self._from = self._build_from()
         self.place = config.table or "query"
+        self.undeclared: Sequence[str] | None = None
         self._problem = Problem(SourceProblem, f"{name_of(config)} {self.place}")
 
     def connect(self) -> None:
@@ -239,3 +240,4 @@ class SqlSource:
                     f"缺少列 {missing[0]}；现有列：{', '.join(known)}；请检查 [adapter.columns]",
                 )
             )
+        self.undeclared = self._stream.undeclared(known)

@@ -179,7 +179,11 @@ def answer(
     caller.must_administer(row.department.division)
     domain.answer_appeal(AppealState(row.state), outcome, figure)
     row.state, row.answer, row.answered_by, row.answered_at = outcome.value, reason, caller.name, clock()
-    facts: dict[str, Any] = {"evaluation": evaluation.id, "department": row.department_id, "indicator": row.indicator}
+    facts: dict[str, Any] = {
+        "evaluation": evaluation.id,
+        "department_id": row.department_id,
+        "indicator": row.indicator,
+    }
     if figure is not None:
         facts |= _correct(session, evaluation, row, figure)
     told = {**facts, "state": row.state, "answer": reason}

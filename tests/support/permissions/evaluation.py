@@ -1,4 +1,4 @@
-"""Evaluations, quality and drift: tables are everybody's, facts and appeals of the department and who administers it."""
+"""Evaluations, quality and drift: tables are everybody's, facts and appeals the department's and its division's."""
 
 from __future__ import annotations
 
