@@ -211,7 +211,7 @@ class EvaluationGroup(Group):
     unused_days: int = Field(default=90, ge=1, le=3650, description="days without a landing that make a grant unused")
     font_file: Path | None = Field(
         default=None,
-        description="TrueType font that the PDF report embeds; none: STSong-Light, which every reader brings itself",
+        description="TrueType font that the PDF report embeds; none: wqy-microhei or wqy-zenhei where it is installed",
         examples=["/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"],
     )
 

@@ -25,6 +25,13 @@ from registry.evaluation import report as words
 from registry.evaluation.report import Line, Report, percent
 
 SONG = "STSong-Light"  # Adobe's name of a font that a reader of Chinese documents brings: nothing is embedded
+# Chinese fonts with TrueType outlines where distributions put them (the package fonts-wqy-microhei and the like).
+INSTALLED = (
+    Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"),
+    Path("/usr/share/fonts/wqy-microhei/wqy-microhei.ttc"),
+    Path("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"),
+    Path("/usr/share/fonts/wqy-zenhei/wqy-zenhei.ttc"),
+)
 BLUE, LINE, SHADE = colors.HexColor("#2f6fb3"), colors.HexColor("#b8c4d0"), colors.HexColor("#eef3f8")
 PAGE, MARGIN = landscape(A4), 15 * mm
 WIDTH = PAGE[0] - 2 * MARGIN
@@ -34,8 +41,11 @@ CUT = 22  # characters of a name in a chart
 
 
 def pdf(report: Report, font_file: Path | None = None) -> bytes:
-    """Return the report as PDF. Errors: ConfigError: the font of the configuration cannot be read."""
-    font = _font(font_file)
+    """Return the report as PDF, with ``font_file`` embedded, or else a Chinese font that is installed.
+
+    Errors: ConfigError: the font of the configuration cannot be read.
+    """
+    font = _font(font_file or next((file for file in INSTALLED if file.exists()), None))
     out = io.BytesIO()
     page = SimpleDocTemplate(
         out,

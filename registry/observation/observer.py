@@ -13,6 +13,7 @@ from exchange.surroundings import certificates, disk, version
 from registry.access.keys import Keyring, signs_from
 from registry.clock import Clock
 from registry.database import Database
+from registry.drift.service import Limits
 from registry.observation import facts
 from registry.receipts.differences import Kind, Owner
 from registry.settings import Settings
@@ -60,8 +61,10 @@ class Observer:
         """Set all gauges. Errors: DatabaseUnavailable."""
         self._broker()
         self._surroundings()
+        now = self._clock()
+        limits = Limits.of(self._settings.evaluation, now)
         with self._database.read() as session:
-            for name, values in facts.gauges(session, self._clock(), self._settings.metrics.silent_s):
+            for name, values in facts.gauges(session, now, self._settings.metrics.silent_s, limits):
                 self._metrics.replace(name, values)
             for name, value in facts.singles(session):
                 self._metrics.set(name, value)

@@ -37,6 +37,9 @@ EMPTY = {
     "exchange_replication_slot_bytes": "the source is a CSV file",
     "exchange_rejected_records_total": "nothing was rejected",
     "exchange_quality_total": "the adapter file has no quality rules",
+    "exchange_evaluation_score": "no period was evaluated",
+    "exchange_evaluation_indicator_ratio": "no period was evaluated",
+    "exchange_resource_quality_ratio": "no day is over",
 }
 
 
