@@ -198,7 +198,8 @@ BOARDS = (
             Panel("平均得分", "Mean score of the departments that have one", "short", (
                 (f"avg(exchange_evaluation_score{{{NODE}}})", "平均"),), number=True),
             Panel("各指标平均值", "Mean of each indicator over the departments", "percentunit", (
-                (f"max by (indicator) (exchange_evaluation_indicator_ratio{{{NODE}}})", "{{indicator}}"),), number=True),
+                (f"max by (indicator) (exchange_evaluation_indicator_ratio{{{NODE}}})", "{{indicator}}"),
+            ), number=True),
             Panel("目录偏差", "Entries without data, undeclared columns, unused grants", "short", (
                 (f"sum by (kind) (exchange_catalogue_drift{{{NODE}}})", "{{kind}}"),), number=True),
             Panel("得分最高的部门", "Departments with the highest scores", "short", (

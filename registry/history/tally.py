@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Select, case, func, select, update
@@ -56,7 +57,7 @@ class Tally:
     def _receipts(self, now: datetime) -> int:
         with self._database.write() as session:
             mark = _mark(session, RECEIPTS) or 0
-            rows = session.execute(
+            fresh = session.execute(
                 select(
                     ReceiptRow.number,
                     ReceiptRow.side,
@@ -65,11 +66,14 @@ class Tally:
                     ReceiptRow.client_id,
                     ReceiptRow.count,
                     ReceiptRow.at,
+                    ReceiptRow.received_at,
                 )
-                .where(ReceiptRow.number > mark, ReceiptRow.received_at <= now - SETTLED)
+                .where(ReceiptRow.number > mark)
                 .order_by(ReceiptRow.number)
                 .limit(AT_ONCE)
             ).all()
+            # Only up to the first that is too young: what stands behind it waits too.
+            rows = list(takewhile(lambda row: row.received_at <= now - SETTLED, fresh))
             if rows:
                 latest = int(now.timestamp() * 1000)
                 _published(session, [row for row in rows if row.side == Side.PUBLISHED.value], latest)

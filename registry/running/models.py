@@ -18,7 +18,8 @@ STATES = ", ".join(f"'{state}'" for state in domain.Said)
 class RunningAdapter(Base):
     """What an adapter last said of itself; it is one row, however often it says something.
 
-    ``findings``: of its quality rules, since it began; ``undeclared``: columns of the source that the catalogue lacks.
+    ``findings``: of its quality rules, since it began; ``undeclared``: columns of the source that the catalogue lacks;
+    None: there are none, or it does not say.
     """
 
     __tablename__ = "running_adapters"

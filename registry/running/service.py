@@ -36,6 +36,7 @@ def report(session: Session, caller: Caller, now: datetime, said: dict[str, Any]
         before = _counted(row)
     for name, value in said.items():
         setattr(row, name, value)
+    row.undeclared = row.undeclared or None
     row.seen_at = now
     session.flush()
     if row.side == "source":
