@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Select, case, func, select, update
+from sqlalchemy import Select, Table, bindparam, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,7 @@ from registry.history.models import GrantMonth, HistoryMark, QualityDay, Resourc
 from registry.receipts.models import ReceiptRow
 
 AT_ONCE = 5_000  # receipts of one transaction
+AT_MOST = 20  # transactions of each kind in a round: a stop does not wait for more
 # Numbers are given before their transactions commit: a receipt that is younger may have a lower number still to come.
 SETTLED = timedelta(seconds=30)
 RECEIPTS, DAY = "receipts", "day"
@@ -49,10 +50,14 @@ class Tally:
     def round(self) -> None:
         """Take in the receipts that came, then close the days that are over. Errors: DatabaseUnavailable, Conflict."""
         now = self._clock()
-        while self._receipts(now) == AT_ONCE:
-            pass
-        while self._close(now):
-            pass
+        for _ in range(AT_MOST):
+            if self._receipts(now) < AT_ONCE:
+                break
+        else:
+            return  # a day is closed when its receipts are in
+        for _ in range(AT_MOST):
+            if not self._close(now):
+                return
 
     def _receipts(self, now: datetime) -> int:
         with self._database.write() as session:
@@ -142,10 +147,13 @@ def show(session: Session, day: date) -> None:
         for row in session.execute(select(Resource.slug, Resource.quality, Resource.kept))
     }
     changed = [each for each in values if known.get(each["slug"]) != (each["quality"], each["kept"])]
-    for each in changed:  # plain UPDATEs: they must not meet who changes the entry meanwhile
-        session.execute(
-            update(Resource).where(Resource.slug == each["slug"]).values(quality=each["quality"], kept=each["kept"]),
-            execution_options={"synchronize_session": False},
+    if changed:  # a plain UPDATE: it must not meet who changes the entry meanwhile
+        table = Resource.__table__
+        assert isinstance(table, Table)
+        given = {"quality": bindparam("quality"), "kept": bindparam("kept")}
+        session.connection().execute(
+            table.update().where(table.c.slug == bindparam("of")).values(**given),
+            [{"of": each["slug"], "quality": each["quality"], "kept": each["kept"]} for each in changed],
         )
 
 
