@@ -150,7 +150,7 @@ def show(session: Session, day: date) -> None:
     if changed:  # a plain UPDATE: it must not meet who changes the entry meanwhile
         table = Resource.__table__
         assert isinstance(table, Table)
-        given = {"quality": bindparam("quality"), "kept": bindparam("kept")}
+        given: dict[str, Any] = {"quality": bindparam("quality"), "kept": bindparam("kept")}
         session.connection().execute(
             table.update().where(table.c.slug == bindparam("of")).values(**given),
             [{"of": each["slug"], "quality": each["quality"], "kept": each["kept"]} for each in changed],

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from exchange.cli.main import app
-from tests.support.catalogue import Catalogue, Office
+from tests.support.catalogue import Catalogue
 from tests.support.node import RunningNode
 
 Run = Callable[..., str]
