@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from exchange.admin.base import PAGE, Calls, Json
 from exchange.contract import slug
 
+LONGEST_S = 120.0  # a province's year of facts is counted while the caller waits
+
 
 class EvaluationCalls(Calls):
     """How departments share, and how good their data are."""
 
     def evaluate(self, period: str) -> Json:
         """Evaluate all departments over a period like 2026, 2026-H1, 2026-Q3 or 2026-07."""
-        return self._post("evaluations", {"period": period})
+        answer: Json = self._http.call("POST", "/api/v1/evaluations", json={"period": period}, timeout=LONGEST_S)
+        return answer
 
     def evaluations(self) -> Iterator[Json]:
         """Yield the evaluations."""
@@ -46,7 +49,7 @@ class EvaluationCalls(Calls):
 
     def report(self, evaluation: int, form: str) -> bytes:
         """Return the report as a file: ``form`` xlsx or pdf."""
-        return self._http.download(f"/api/v1/evaluations/{evaluation}/report", format=form)
+        return self._http.download(f"/api/v1/evaluations/{evaluation}/report", wait_s=LONGEST_S, format=form)
 
     def appeal(self, evaluation: int, indicator: str, reason: str) -> Json:
         """Appeal against a figure of one's own department."""
