@@ -67,7 +67,7 @@ class RegistryHttp:
 
     def download(self, path: str, *, wait_s: float | None = None, **params: Any) -> bytes:
         """Return the file at ``path``; ``wait_s``: for longer than other answers."""
-        patience = {} if wait_s is None else {"timeout": wait_s}
+        patience: dict[str, Any] = {} if wait_s is None else {"timeout": wait_s}
         response = self._authorised("GET", path, params=params, **patience)
         if response.is_error:
             raise self._refusal(response, path)
