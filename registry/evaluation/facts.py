@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, String, case, cast, false, func, select, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from registry.catalogue.domain import Freshness
 from registry.catalogue.models import Resource
 from registry.evaluation import domain
-from registry.evaluation.domain import Fact, Indicator, Period
+from registry.evaluation.domain import Fact, Figure, Indicator, Period
 from registry.history.domain import day_of, end_of, quality
 from registry.history.models import GrantMonth, ResourceDay
 from registry.objections.domain import State
@@ -26,6 +28,8 @@ from registry.sharing.domain import RequestState
 from registry.sharing.models import Grant, Request
 from registry.workdays import Workdays
 
+AT_ONCE = 500  # slugs in one question
+ISO_DAY = 10  # characters of a day
 CLOSED = (State.CLOSED.value, State.ARCHIVED.value)
 
 
@@ -66,56 +70,104 @@ class Asked:
 
 def facts_of(session: Session, indicator: Indicator, asked: Asked) -> Iterator[Fact]:
     """Yield the facts that count in an indicator, in a stable order."""
+    if indicator in OF_DAYS:
+        return OF_DAYS[indicator](_sums(session, asked))
     return FACTS[indicator](session, asked)
 
 
-def _collection(session: Session, asked: Asked) -> Iterator[Fact]:
-    listed = select(ResourceDay.slug, func.max(ResourceDay.day).label("day")).where(*_listed_days(asked))
-    last = listed.group_by(ResourceDay.slug).subquery()
-    rows = session.execute(
-        select(ResourceDay.slug, ResourceDay.day, ResourceDay.department_id, ResourceDay.freshness)
-        .join(last, (last.c.slug == ResourceDay.slug) & (last.c.day == ResourceDay.day))
-        .where(*asked.of(ResourceDay.department_id))
-        .order_by(ResourceDay.slug)
+def figures_of_all(session: Session, asked: Asked) -> dict[Indicator, dict[int, Figure]]:
+    """Return each department's figure of each indicator; the days of a period are read once for all that need them."""
+    sums = _sums(session, asked)
+    found = {indicator: domain.figures(count(sums)) for indicator, count in OF_DAYS.items()}
+    return found | {indicator: domain.figures(count(session, asked)) for indicator, count in FACTS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A resource's days under one department; ``last``: the last day on which it was listed, and how it stood then."""
+
+    slug: str
+    department_id: int
+    last: str | None
+    bound: int
+    fresh: int
+    read: int
+    rejected: int
+    warned: int
+
+
+def _sums(session: Session, asked: Asked) -> list[Sum]:
+    """Return the sums over the period, in the order of slugs.
+
+    A resource has one department but after a reform, so what had several is asked for once more, by department: the
+    first question is answered in the order of the table, without sorting a year of days.
+    """
+    several = func.min(ResourceDay.department_id) != func.max(ResourceDay.department_id)
+    of_slugs = _summed(asked, func.min(ResourceDay.department_id), several).group_by(ResourceDay.slug)
+    rows = list(session.execute(of_slugs.order_by(ResourceDay.slug)))
+    moved = [row.slug for row in rows if row.several]
+    for at in range(0, len(moved), AT_ONCE):
+        part = ResourceDay.slug.in_(moved[at : at + AT_ONCE])
+        both = _summed(asked, ResourceDay.department_id, false()).where(part)
+        rows += session.execute(both.group_by(ResourceDay.slug, ResourceDay.department_id))
+    found = [_sum(row) for row in rows if not row.several]
+    return sorted((each for each in found if asked.concerns(each.department_id)), key=lambda each: each.slug)
+
+
+def _summed(asked: Asked, department: SQLCoreOperations[int], several: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """Return the statement for sums; its condition on the day uses no index, which would have all of it sorted."""
+    day = func.coalesce(ResourceDay.day, ResourceDay.day)
+    chosen = select(ResourceDay.slug).where(*asked.of(ResourceDay.department_id))
+    return select(
+        ResourceDay.slug,
+        type_coerce(department, Integer).label("department_id"),
+        several.label("several"),
+        func.sum(case((ResourceDay.freshness != Freshness.UNBOUND.value, 1), else_=0)).label("bound"),
+        func.sum(case((ResourceDay.freshness == Freshness.FRESH.value, 1), else_=0)).label("fresh"),
+        func.sum(ResourceDay.read).label("read"),
+        func.sum(ResourceDay.rejected).label("rejected"),
+        func.sum(ResourceDay.warned).label("warned"),
+        func.max(cast(ResourceDay.day, String(10)) + ResourceDay.freshness).label("last"),
+    ).where(
+        day >= asked.period.since,
+        day <= asked.last,
+        *([] if asked.department is None else [ResourceDay.slug.in_(chosen)]),
     )
-    for slug, day, department, freshness in rows:
-        assert freshness is not None  # listed days have one
-        about = {"day": day.isoformat(), "freshness": freshness}
-        yield Fact(department, f"resource/{slug}", 1, domain.collected(Freshness(freshness)), about)
 
 
-def _freshness(session: Session, asked: Asked) -> Iterator[Fact]:
-    fresh = func.sum(case((ResourceDay.freshness == Freshness.FRESH.value, 1), else_=0))
-    rows = session.execute(
-        select(ResourceDay.department_id, ResourceDay.slug, func.count(), fresh)
-        .where(*_listed_days(asked), ResourceDay.freshness != Freshness.UNBOUND.value)
-        .where(*asked.of(ResourceDay.department_id))
-        .group_by(ResourceDay.slug, ResourceDay.department_id)
-        .order_by(ResourceDay.slug)
-    )
-    for department, slug, days, kept in rows:
-        yield Fact(department, f"resource/{slug}", days, int(kept), {"days": days, "fresh_days": int(kept)})
+def _sum(row: Row[*tuple[Any, ...]]) -> Sum:
+    """Return a row as a value; PostgreSQL sums up to decimals."""
+    names = ("bound", "fresh", "read", "rejected", "warned")
+    return Sum(row.slug, row.department_id, row.last, **{name: int(getattr(row, name)) for name in names})
 
 
-def _quality(session: Session, asked: Asked) -> Iterator[Fact]:
-    rows = session.execute(
-        select(
-            ResourceDay.department_id,
-            ResourceDay.slug,
-            func.sum(ResourceDay.read),
-            func.sum(ResourceDay.rejected),
-            func.sum(ResourceDay.warned),
-        )
-        .where(*_days(asked), ResourceDay.read > 0, *asked.of(ResourceDay.department_id))
-        .group_by(ResourceDay.slug, ResourceDay.department_id)
-        .order_by(ResourceDay.slug)
-    )
-    for department, slug, *sums in rows:
-        read, rejected, warned = map(int, sums)  # PostgreSQL sums up to decimals
-        found = quality(read, rejected, warned)
+def _collection(sums: Sequence[Sum]) -> Iterator[Fact]:
+    """A resource that went from one department to another counts for the one that had it last."""
+    last: dict[str, Sum] = {}
+    for each in sums:
+        known = last.get(each.slug)
+        if each.last is not None and (known is None or each.last > (known.last or "")):
+            last[each.slug] = each
+    for slug, each in last.items():
+        assert each.last is not None
+        day, freshness = each.last[:ISO_DAY], each.last[ISO_DAY:]
+        about = {"day": day, "freshness": freshness}
+        yield Fact(each.department_id, f"resource/{slug}", 1, domain.collected(Freshness(freshness)), about)
+
+
+def _freshness(sums: Sequence[Sum]) -> Iterator[Fact]:
+    for each in sums:
+        if each.bound:
+            about = {"days": each.bound, "fresh_days": each.fresh}
+            yield Fact(each.department_id, f"resource/{each.slug}", each.bound, each.fresh, about)
+
+
+def _quality(sums: Sequence[Sum]) -> Iterator[Fact]:
+    for each in sums:
+        found = quality(each.read, each.rejected, each.warned)
         if found is not None:
-            about = {"read": read, "rejected": rejected, "warned": warned}
-            yield Fact(department, f"resource/{slug}", 1, found, about)
+            about = {"read": each.read, "rejected": each.rejected, "warned": each.warned}
+            yield Fact(each.department_id, f"resource/{each.slug}", 1, found, about)
 
 
 def _answers(session: Session, asked: Asked) -> Iterator[Fact]:
@@ -214,25 +266,24 @@ def _unsettled(session: Session, asked: Asked) -> Mapping[tuple[str, str, str], 
         .order_by(Difference.id)
     )
     found: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+
+    @cache  # it depends on the day only, and a calendar is slow
+    def due(day: date) -> datetime:
+        return asked.workdays.due(end_of(day - timedelta(days=1)), asked.difference_days)
+
     for number, slug, client_id, owner, opened, closed in rows:
-        if not domain.settled(closed, asked.workdays.due(opened, asked.difference_days), asked.now):
+        if not domain.settled(closed, due(day_of(opened)), asked.now):
             found[slug, client_id, owner].append(number)
     return found
 
 
-def _days(asked: Asked) -> tuple[ColumnElement[bool], ...]:
-    return ResourceDay.day >= asked.period.since, ResourceDay.day <= asked.last
-
-
-def _listed_days(asked: Asked) -> tuple[ColumnElement[bool], ...]:
-    return (*_days(asked), ResourceDay.freshness.is_not(None))
-
-
-FACTS: Mapping[Indicator, Callable[[Session, Asked], Iterator[Fact]]] = {
+OF_DAYS: Mapping[Indicator, Callable[[Sequence[Sum]], Iterator[Fact]]] = {
     Indicator.COLLECTION: _collection,
-    Indicator.ANSWERS: _answers,
     Indicator.FRESHNESS: _freshness,
     Indicator.QUALITY: _quality,
+}
+FACTS: Mapping[Indicator, Callable[[Session, Asked], Iterator[Fact]]] = {
+    Indicator.ANSWERS: _answers,
     Indicator.RECONCILIATION: _reconciliation,
     Indicator.USE: _use,
     Indicator.OBJECTIONS: _objections,

@@ -18,7 +18,7 @@ from registry.database import Database
 from registry.errors import Conflict, Forbidden, NotFound
 from registry.evaluation import domain
 from registry.evaluation.domain import AppealState, Fact, Figure, Indicator, Period
-from registry.evaluation.facts import Asked, facts_of
+from registry.evaluation.facts import Asked, facts_of, figures_of_all
 from registry.evaluation.models import Appeal, Evaluation, FigureRow, Score
 from registry.history.domain import end_of, last_over
 from registry.notices.service import tell_department
@@ -70,7 +70,7 @@ def make(database: Database, method: Method, caller: Caller, period_name: str) -
     )
     asked = _asked(evaluation, method.workdays)
     with database.read() as session:  # a year of facts takes seconds: others write meanwhile
-        counted = {indicator: domain.figures(facts_of(session, indicator, asked)) for indicator in Indicator}
+        counted = figures_of_all(session, asked)
     with database.write() as session:
         session.add(evaluation)
         session.flush()

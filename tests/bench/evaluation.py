@@ -30,7 +30,7 @@ from registry.sharing.models import Grant, Request
 from registry.workdays import Workdays
 from tests.bench.book import Bench
 from tests.bench.catalogue import _postgresql, _sqlite
-from tests.bench.province import fill
+from tests.bench.province import DEPARTMENTS, fill
 
 YEAR = 2026
 FIRST, DAYS = date(YEAR, 1, 1), 365
@@ -62,7 +62,7 @@ def measure(bench: Bench, kind: str, database: Database) -> None:
     start = time.perf_counter()
     with database.read() as session:
         report = report_of(session, made, "zh")
-    assert len(report.judged) == 1_000
+    assert len(report.judged) == DEPARTMENTS
     sizes = len(xlsx(report)), len(pdf(report))
     assert min(sizes) > 0
     bench.add(f"evaluation.reports, {kind}", time.perf_counter() - start, "s")

@@ -149,6 +149,22 @@ def file(caller: Person, number: int, form: str) -> bytes:
     return answer.content
 
 
+def test_a_resource_that_moved_counts_for_each_department_for_its_days(here: World) -> None:
+    before, after = here.office(), here.office()
+    resource, other = here.resource(after), here.resource(after)
+    month = month_before(datetime.now(UTC).date())
+    days(here, before, resource, month, ["fresh"] * 4 + ["stale"])
+    days(here, after, resource, month + timedelta(days=5), ["fresh"] * 3)
+    days(here, after, other, month, ["unbound"] * 3 + ["never"])
+    number = here.root.post("evaluations", {"period": f"{month:%Y-%m}"})["id"]
+    lines = {line["department_id"]: line for line in here.root.get(f"evaluations/{number}/scores")["items"]}
+    assert figures(lines[before.id]) == {"freshness": (4, 5)}
+    assert figures(lines[after.id]) == {"freshness": (3, 4), "collection": (1, 2)}
+    for office, base in ((before, 5), (after, 4)):
+        asked = {"department": office.id, "indicator": "freshness"}
+        assert office.admin.get(f"evaluations/{number}/facts", **asked)["base"] == base, "the facts make the figure"
+
+
 def test_a_period_that_is_not_over_is_provisional_and_a_late_appeal_is_refused(here: World) -> None:
     office = here.office()
     resource = here.resource(office)
