@@ -17,10 +17,12 @@ from sqlalchemy import insert, select, text, update
 
 from registry.access.caller import Caller
 from registry.database import Base, Database
+from registry.drift.service import Limits, counts
+from registry.evaluation.domain import Indicator
 from registry.evaluation.report import report_of
 from registry.evaluation.report_pdf import pdf
 from registry.evaluation.report_xlsx import xlsx
-from registry.evaluation.service import Method, make
+from registry.evaluation.service import Method, facts_behind, figures_of, make
 from registry.history.models import GrantMonth, ResourceDay
 from registry.objections.models import Objection
 from registry.organisation.domain import Role
@@ -53,12 +55,22 @@ def run(bench: Bench) -> None:
 
 
 def measure(bench: Bench, kind: str, database: Database) -> None:
-    """Evaluate the year, and write both reports."""
+    """Evaluate the year, follow a figure down, count drift, and write both reports."""
     method = Method(lambda: NOW, Workdays(), EvaluationGroup())
     root = Caller("admin", None, Role.SYSTEM_ADMIN)
     start = time.perf_counter()
     made = make(database, method, root, str(YEAR))
     bench.add(f"evaluation.seconds, {kind}", time.perf_counter() - start, "s")
+    start = time.perf_counter()
+    with database.read() as session:
+        department = next(iter(figures_of(session, made)))
+        facts = facts_behind(session, root, made, method.workdays, department, Indicator.FRESHNESS)
+    assert facts
+    bench.add(f"evaluation.facts, {kind}", time.perf_counter() - start, "s")
+    start = time.perf_counter()
+    with database.read() as session:
+        assert counts(session, Limits.of(method.settings, NOW))
+    bench.add(f"evaluation.drift, {kind}", time.perf_counter() - start, "s")
     start = time.perf_counter()
     with database.read() as session:
         report = report_of(session, made, "zh")
