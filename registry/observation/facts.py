@@ -26,7 +26,7 @@ from registry.sharing.models import Grant, Request
 Values = list[tuple[Mapping[str, str], float]]
 
 
-def gauges(session: Session, now: datetime, silent_s: float, limits: Limits) -> Iterator[tuple[str, Values]]:
+def gauges(session: Session, now: datetime, silent_s: float) -> Iterator[tuple[str, Values]]:
     """Yield each gauge with all its values."""
     grants = dict(session.execute(select(Grant.state, func.count()).group_by(Grant.state)).all())
     requests = dict(session.execute(select(Request.state, func.count()).group_by(Request.state)).all())
@@ -36,9 +36,13 @@ def gauges(session: Session, now: datetime, silent_s: float, limits: Limits) -> 
     yield "exchange_objections_overdue", _objections_overdue(session, now)
     adapters = count_by_state(session, now, silent_s)
     yield "exchange_adapters", [({"state": state.value}, count) for state, count in adapters.items()]
+    yield from _resources(session)
+
+
+def slow_gauges(session: Session, limits: Limits) -> Iterator[tuple[str, Values]]:
+    """Yield the gauges that take long to count, and change by the day."""
     drift = counts(session, limits)
     yield "exchange_catalogue_drift", [({"kind": kind.value}, count) for kind, count in drift.items()]
-    yield from _resources(session)
     yield from _evaluation(session)
 
 

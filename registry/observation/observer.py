@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
@@ -20,6 +21,8 @@ from registry.settings import Settings
 from registry.sharing.domain import GrantState, RequestState
 
 log = logging.getLogger(__name__)
+
+SLOW_S = 300.0  # between two counts of what takes long and changes by the day
 
 
 class Observer:
@@ -42,6 +45,7 @@ class Observer:
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
+        self._slow_due = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
 
@@ -61,13 +65,20 @@ class Observer:
         """Set all gauges. Errors: DatabaseUnavailable."""
         self._broker()
         self._surroundings()
-        now = self._clock()
-        limits = Limits.of(self._settings.evaluation, now)
         with self._database.read() as session:
-            for name, values in facts.gauges(session, now, self._settings.metrics.silent_s, limits):
+            for name, values in facts.gauges(session, self._clock(), self._settings.metrics.silent_s):
                 self._metrics.replace(name, values)
             for name, value in facts.singles(session):
                 self._metrics.set(name, value)
+        if time.monotonic() >= self._slow_due:
+            self._look_slowly()
+            self._slow_due = time.monotonic() + SLOW_S
+
+    def _look_slowly(self) -> None:
+        limits = Limits.of(self._settings.evaluation, self._clock())
+        with self._database.read() as session:
+            for name, values in facts.slow_gauges(session, limits):
+                self._metrics.replace(name, values)
 
     def _run(self) -> None:
         while True:
