@@ -39,6 +39,7 @@ def test_an_evaluation_by_command_line(
     node: RunningNode, run: Callable[[tuple[str, str]], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXCHANGE_LANG", "zh")
+    monkeypatch.setenv("COLUMNS", "220")
     here = Catalogue(node)
     office = here.office()
     code = here.resource(office)
