@@ -71,7 +71,8 @@ class Asked:
 def facts_of(session: Session, indicator: Indicator, asked: Asked) -> Iterator[Fact]:
     """Yield the facts that count in an indicator, in a stable order."""
     if indicator in OF_DAYS:
-        return OF_DAYS[indicator](_sums(session, asked))
+        found = OF_DAYS[indicator](_sums(session, asked))
+        return (fact for fact in found if asked.concerns(fact.department_id))
     return FACTS[indicator](session, asked)
 
 
@@ -97,7 +98,7 @@ class Sum:
 
 
 def _sums(session: Session, asked: Asked) -> list[Sum]:
-    """Return the sums over the period, in the order of slugs.
+    """Return the sums over the period, in the order of slugs: of the resources that the department ever had.
 
     A resource has one department but after a reform, so what had several is asked for once more, by department: the
     first question is answered in the order of the table, without sorting a year of days.
@@ -110,8 +111,7 @@ def _sums(session: Session, asked: Asked) -> list[Sum]:
         part = ResourceDay.slug.in_(moved[at : at + AT_ONCE])
         both = _summed(asked, ResourceDay.department_id, false()).where(part)
         rows += session.execute(both.group_by(ResourceDay.slug, ResourceDay.department_id))
-    found = [_sum(row) for row in rows if not row.several]
-    return sorted((each for each in found if asked.concerns(each.department_id)), key=lambda each: each.slug)
+    return sorted((_sum(row) for row in rows if not row.several), key=lambda each: each.slug)
 
 
 def _summed(asked: Asked, department: SQLCoreOperations[int], several: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:

@@ -163,6 +163,8 @@ def test_a_resource_that_moved_counts_for_each_department_for_its_days(here: Wor
     for office, base in ((before, 5), (after, 4)):
         asked = {"department": office.id, "indicator": "freshness"}
         assert office.admin.get(f"evaluations/{number}/facts", **asked)["base"] == base, "the facts make the figure"
+    gone = before.admin.get(f"evaluations/{number}/facts", department=before.id, indicator="collection")
+    assert (gone["count"], gone["base"]) == (0, 0), "who had it last is asked for it"
 
 
 def test_a_period_that_is_not_over_is_provisional_and_a_late_appeal_is_refused(here: World) -> None:
