@@ -6,12 +6,14 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 from adapters.engine import Run
+from adapters.summary import Summary
 from exchange.errors import ExchangeError
 from exchange.prometheus import PrometheusMetrics
 from exchange.registry_client import RegistryClient
@@ -21,6 +23,9 @@ from exchange.surroundings import certificates, disk, version
 log = logging.getLogger("exchange.adapter")
 
 EVERY_S = 15.0
+MOST_TOLD = 200  # rules, and columns, of one report
+LONGEST_NAME = 128  # characters of a column's name
+NO_ITEM = "-"
 LAST_WORD_S = 3.0  # how long an end waits for a registry that is slow to listen
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not listened on
 
@@ -95,6 +100,9 @@ class Announcer:
             "error": self._error or (waiting.code if waiting else None),
             "records_total": moved,
             "rejected_total": summary.rejected,
+            "read_total": self._run.read,
+            "findings": findings(summary),
+            "undeclared": undeclared(self._run.undeclared),
             "records_per_s": self._rate(moved),
             "lag_records": keeper.behind,
             "lag_seconds": None if behind_s is None else round(behind_s, 3),
@@ -130,6 +138,33 @@ class Announcer:
             self._metrics.write(file)
         except OSError as exc:
             log.warning("%s: metrics.textfile: %s: %s", self._run.name, file, exc.strerror or type(exc).__name__)
+
+
+def findings(summary: Summary) -> list[dict[str, Any]]:
+    """Return what rules found, by item and rule, the most first; what was rejected by no rule of the file has no item.
+
+    Bounded: what does not fit is told to Prometheus only.
+    """
+    by_rule = dict(summary.rules)
+    found: list[dict[str, Any]] = []
+    for name, count in summary.quality.items():
+        item, rule, action = name.rsplit("/", 2)
+        found.append({"item": item, "rule": rule, "action": action, "count": count})
+        if action == "reject":
+            by_rule[rule] = by_rule.get(rule, 0) - count
+    found += [
+        {"item": NO_ITEM, "rule": rule, "action": "reject", "count": count}
+        for rule, count in by_rule.items()
+        if count > 0
+    ]
+    return sorted(found, key=lambda each: int(each["count"]), reverse=True)[:MOST_TOLD]
+
+
+def undeclared(names: Sequence[str] | None) -> list[str] | None:
+    """Return names of columns as they are told: bounded in number and length."""
+    if names is None:
+        return None
+    return [name.replace("\x00", "")[:LONGEST_NAME] for name in names[:MOST_TOLD] if name.strip("\x00")]
 
 
 def address(settings: MetricsSettings) -> str | None:

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,6 +42,8 @@ class Run:
     retaining: Retaining | None = None  # a source whose other side keeps a log for it, also while it is closed
     summary: Summary = field(init=False)
     keeper: Keeper = field(init=False)
+    read: int = field(init=False, default=0)  # rows or records that were looked at, the rejected among them
+    undeclared: Sequence[str] | None = field(init=False, default=None)  # columns that no item comes from
     _next: float = field(init=False, default=0.0)  # before this time the rate limit lets nothing more through
 
     def __post_init__(self) -> None:
@@ -63,6 +65,7 @@ class Run:
 
     def count_read(self, taken: int, rejected: int) -> None:
         """Count rows or records by what became of them."""
+        self.read += taken + rejected
         for outcome, count in (("taken", taken), ("rejected", rejected)):
             self.metrics.add("exchange_read_records_total", count, outcome=outcome, **self.labels)
 

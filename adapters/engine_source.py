@@ -16,7 +16,7 @@ from adapters.engine import Run
 from adapters.errors import SourceAbsent
 from adapters.overlap import Overlap
 from adapters.patience import Stopped
-from adapters.protocol import Coverage, Position, ReadBatch, Reject, Retaining, Source
+from adapters.protocol import Coverage, Inspecting, Position, ReadBatch, Reject, Retaining, Source
 from adapters.rejects import RejectFile
 from adapters.summary import Summary
 from exchange.errors import ExchangeError, NotConnected, TooManyRejects
@@ -143,6 +143,7 @@ class SourceEngine:
             if isinstance(exc, SourceAbsent) and self._was_there:
                 raise NotConnected(what=exc.facts["source"], reason=exc.facts["reason"]) from exc
             raise
+        self._inspect(source)
         self.summary.passes += 1
         if not self._run.leaving:
             self._run.keeper.refreshed(wish)
@@ -160,7 +161,13 @@ class SourceEngine:
             source.connect()
             self._source, self._was_there = source, True
             self._run.retaining = source if isinstance(source, Retaining) else None
+            self._inspect(source)
         return self._publisher, self._source
+
+    def _inspect(self, source: Source) -> None:
+        """Note what the catalogue does not know of the source: names of columns, and nothing of what is in them."""
+        if isinstance(source, Inspecting):
+            self._run.undeclared = source.undeclared
 
     def _disconnect(self) -> None:
         self._overlap.leave()

@@ -88,24 +88,28 @@ def _is_fine(item: Item, fine: Fine, column: Any) -> bool:
 
 
 def _fine(item: Item) -> Fine:
-    if item.check is Check.CITIZEN_ID and item.type in TEXTS and (item.length or LONGEST_VALUE) >= CODE_LENGTH:
-        return are_citizen_ids
     if item.check is not None:
-        if item.type not in TEXTS or (item.length or LONGEST_VALUE) < CODE_LENGTH:
-            return lambda _column: False
-        right = HAS_CHECK_CHARACTER[item.check]
-        return lambda column: all(map(right, column.to_pylist()))
+        return _fine_code(item, item.check)
     if item.type in TEXTS:
         longest, shortest = item.length or LONGEST_VALUE, int(item.primary_key)
         return lambda column: _within(pc.utf8_length(column), shortest, longest)
-    if item.digits is None and item.type in {ItemType.NUMBER, ItemType.INTEGER}:
-        limit = 10 ** min(item.length or LONGEST_INT, LONGEST_INT) - 1
-        return lambda column: _within(column, -limit, limit)
     if item.digits is not None:
         precision, scale = item.digits
-        most = Decimal(10**precision - 1).scaleb(-scale, WIDE)  # Arrow asks before it adds the zeros of the scale
+        largest = Decimal(10**precision - 1).scaleb(-scale, WIDE)  # Arrow asks before it adds the zeros of the scale
+        return lambda column: _within(column, -largest, largest)
+    if item.type in {ItemType.NUMBER, ItemType.INTEGER}:
+        most = 10 ** min(item.length or LONGEST_INT, LONGEST_INT) - 1
         return lambda column: _within(column, -most, most)
     return lambda _column: True
+
+
+def _fine_code(item: Item, check: Check) -> Fine:
+    if item.type not in TEXTS or (item.length or LONGEST_VALUE) < CODE_LENGTH:
+        return lambda _column: False
+    if check is Check.CITIZEN_ID:
+        return are_citizen_ids
+    right = HAS_CHECK_CHARACTER[check]
+    return lambda column: all(map(right, column.to_pylist()))
 
 
 def _within(column: Any, least: int | Decimal, most: int | Decimal) -> bool:

@@ -10,7 +10,7 @@ says what went wrong by the type of the error it raises:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -191,6 +191,14 @@ class Retaining(Protocol):
         """
 
 
+@runtime_checkable
+class Inspecting(Protocol):
+    """A source that sees the names of all its columns, also of those that it does not read."""
+
+    undeclared: Sequence[str] | None
+    """The columns that no item comes from, as last seen; None before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """What an adapter is told: the resource's contract, and which column each item comes from or goes to.
@@ -215,3 +223,8 @@ class Stream:
     def column(self, item: Item) -> str:
         """Return the name of ``item`` in the source or destination."""
         return self.columns.get(item.name, item.name)
+
+    def undeclared(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of a source's columns that no item comes from, in their order."""
+        read = {self.column(item) for item in self.items}
+        return tuple(name for name in names if name and name not in read)

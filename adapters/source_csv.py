@@ -81,6 +81,7 @@ class CsvSource:
         self._seen = False
         self.place = config.path.name
         self._finished: Stamp | None = None
+        self.undeclared: Sequence[str] | None = None
 
     def connect(self) -> None:
         """Check that the file is there and that its header has every column."""
@@ -187,6 +188,7 @@ class CsvSource:
             raise self._problem(Text(f"header: {first.reason.en}", f"表头：{first.reason.zh}"))
         names = [name.strip() for name in first.fields]
         reader.width = len(names)
+        self.undeclared = self._stream.undeclared(names)
         return [self._place(names, self._stream.column(item)) for item in self._stream.items]
 
     def _place(self, names: list[str], column: str) -> int:

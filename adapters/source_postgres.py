@@ -111,6 +111,7 @@ class PostgresSource:
         self._table: Table | None = None
         self._hand_over = False  # the pass that was announced by ``coverage`` begins a stream
         self._warned = False
+        self.undeclared: Sequence[str] | None = None
 
     def connect(self) -> None:
         """Check that the database answers, and that the table's rows or changes can be read as the resource needs."""
@@ -119,6 +120,7 @@ class PostgresSource:
             self._connection = connection = open_connection(self._config)
             self._table = table = find_table(connection, self._config.table, self._problem)
             self._needs.check_columns(table)
+            self.undeclared = self._stream.undeclared(table.columns)
             self.keyed = self._needs.unique(table)
             if self._config.mode == "capture":
                 self._check_capture(connection, table)

@@ -88,6 +88,7 @@ class SqlSource:
         self._query = (config.query or "").strip().rstrip(";")
         self._from = self._build_from()
         self.place = config.table or "query"
+        self.undeclared: Sequence[str] | None = None
         self._problem = Problem(SourceProblem, f"{name_of(config)} {self.place}")
 
     def connect(self) -> None:
@@ -256,3 +257,4 @@ class SqlSource:
                     f"缺少列 {missing[0]}；现有列：{', '.join(known)}；请检查 [adapter.columns]",
                 )
             )
+        self.undeclared = self._stream.undeclared(known)

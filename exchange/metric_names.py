@@ -131,6 +131,21 @@ REGISTRY = {
     "exchange_resource_cycle_seconds": _gauge(
         "The longest time between two updates that the catalogue allows", "目录规定的更新周期", "resource"
     ),
+    "exchange_resource_quality_ratio": _gauge(
+        "Share of the rows of the last 30 days that broke no rule", "最近 30 天未违反规则的行占比", "resource"
+    ),
+    "exchange_catalogue_drift": _gauge(
+        "Entries without data, sources with columns that the catalogue lacks, grants without use",
+        "目录与数据的偏差：无数据条目、未列入目录的列、未使用的授权", "kind",
+    ),
+    "exchange_evaluation_score": _gauge(
+        "Score of a department in the newest evaluation of a period that is over", "最近一次正式评价的部门得分",
+        "department", "division",
+    ),
+    "exchange_evaluation_indicator_ratio": _gauge(
+        "Mean of an indicator over the departments in the newest evaluation of a period that is over",
+        "最近一次正式评价的指标平均值", "indicator",
+    ),
     "exchange_adapters": _gauge("Adapters that reported to the registry", "已登记运行的适配器数", "state"),
     "exchange_notices_total": _counter(
         "Notices to systems, on the bus and by webhook", "发给业务系统的通知数", "way", "outcome"

@@ -65,9 +65,10 @@ class RegistryHttp:
         if response.is_error:
             raise LoginFailed(client_id=self._login.name, reason=_reason(response))
 
-    def download(self, path: str, **params: Any) -> bytes:
-        """Return the file at ``path``."""
-        response = self._authorised("GET", path, params=params)
+    def download(self, path: str, *, wait_s: float | None = None, **params: Any) -> bytes:
+        """Return the file at ``path``; ``wait_s``: for longer than other answers."""
+        patience: dict[str, Any] = {} if wait_s is None else {"timeout": wait_s}
+        response = self._authorised("GET", path, params=params, **patience)
         if response.is_error:
             raise self._refusal(response, path)
         return response.content

@@ -9,6 +9,8 @@ from registry.catalogue.models import Resource
 from registry.certificates.models import CertificateRow
 from registry.database import Base
 from registry.enforcement.models import Lease
+from registry.evaluation.models import Evaluation
+from registry.history.models import ResourceDay
 from registry.notices.models import Notice
 from registry.objections.models import Objection
 from registry.organisation.models import Department
@@ -30,6 +32,8 @@ AREAS = (
     Notice,
     Objection,
     RunningAdapter,
+    ResourceDay,
+    Evaluation,
 )
 
 

@@ -27,6 +27,8 @@ from registry.enforcement.enforcer import Enforcer
 from registry.enforcement.fence import Fence
 from registry.enforcement.lease import LeaseKeeper
 from registry.enforcement.loop import Loop
+from registry.evaluation.service import Method
+from registry.history.tally import Tally
 from registry.migrate import migrate
 from registry.notices.bus import Bus
 from registry.notices.courier import Courier, Patience
@@ -41,7 +43,7 @@ from registry.organisation.users import NewUser, add_user
 from registry.provenance.finder import TopicFinder
 from registry.receipts.intake import Intake
 from registry.receipts.matching import Matcher
-from registry.receipts.rounds import Rounds
+from registry.receipts.rounds import InTurn, Rounds
 from registry.receipts.witness import TopicWitness
 from registry.settings import Settings
 from registry.sharing.duty import Duty
@@ -54,6 +56,8 @@ LEASE_TASK = "enforcement"
 COURIER_TASK = "notices"
 RECONCILIATION_TASK = "reconciliation"
 CERTIFICATES_DIR = "certificates"
+HISTORY_TASK = "history"
+HISTORY_INTERVAL_S = 60.0
 WEBHOOK_KEY_FILE = "webhook.key"
 PROVENANCE_KEY_FILE = "provenance.key"
 
@@ -85,6 +89,9 @@ class Runtime:
     issuer: Issuer
     finder: TopicFinder
     provenance_key: bytes = field(repr=False)
+    tally: Tally
+    history: Rounds
+    method: Method
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:
@@ -103,11 +110,13 @@ class Runtime:
         self.intake.start()
         self.courier.start()
         self.rounds.start()
+        self.history.start()
         self.observer.start()
 
     def stop(self) -> None:
         """End the threads and close the database."""
         self.observer.stop()
+        self.history.stop()
         self.rounds.stop()
         self.intake.stop()
         self.courier.stop()
@@ -208,6 +217,8 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         grace_s=group.receipt_grace_s,
         after_s=settings.reconciliation.certificate_after_s,
     )
+    tally = Tally(database, clock)
+    writing = LeaseKeeper(database, clock, task=HISTORY_TASK, holder=holder, ttl_s=LEASE_TTL_S)
     return Runtime(
         settings,
         database,
@@ -227,11 +238,14 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
         courier,
         observer,
         matcher,
-        Rounds(matcher, issuer, matching, settings.reconciliation.interval_s),
+        Rounds(InTurn(matcher.round, issuer.tick), matching, settings.reconciliation.interval_s),
         certificates,
         issuer,
         TopicFinder(client, patience),
         _private_key(group.data_dir / PROVENANCE_KEY_FILE),
+        tally,
+        Rounds(tally, writing, HISTORY_INTERVAL_S, HISTORY_TASK),
+        Method(clock, workdays, settings.evaluation),
     )
 
 

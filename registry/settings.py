@@ -195,6 +195,37 @@ class ReconciliationGroup(Group):
     )
 
 
+class EvaluationGroup(Group):
+    """The evaluation of departments (绩效评价): what each indicator weighs, and the limits in its formulas.
+
+    An indicator that weighs 0 is shown and does not count in the score.
+    """
+
+    weight_collection: float = Field(default=25.0, ge=0, le=100, description="weight of the collection rate (采集率)")
+    weight_answers: float = Field(default=15.0, ge=0, le=100, description="weight of requests answered in time")
+    weight_freshness: float = Field(default=20.0, ge=0, le=100, description="weight of freshness kept")
+    weight_quality: float = Field(default=15.0, ge=0, le=100, description="weight of data quality")
+    weight_reconciliation: float = Field(default=10.0, ge=0, le=100, description="weight of reconciliation")
+    weight_use: float = Field(default=10.0, ge=0, le=100, description="weight of the use of granted data")
+    weight_objections: float = Field(default=5.0, ge=0, le=100, description="weight of objections handled in time")
+    use_days: int = Field(
+        default=15, ge=1, le=366, description="days of the period that a grant stands before its use is asked for"
+    )
+    difference_days: int = Field(
+        default=5, ge=0, le=250, description="working days in which a difference has to be closed"
+    )
+    appeal_days: int = Field(default=10, ge=1, le=250, description="working days in which a figure can be appealed")
+    zombie_days: int = Field(
+        default=30, ge=1, le=3650, description="days after publication without data that make an entry a zombie"
+    )
+    unused_days: int = Field(default=90, ge=1, le=3650, description="days without a landing that make a grant unused")
+    font_file: Path | None = Field(
+        default=None,
+        description="TrueType font that the PDF report embeds; none: wqy-microhei or wqy-zenhei where it is installed",
+        examples=["/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"],
+    )
+
+
 class ApiGroup(Group):
     """Habits of the API."""
 
@@ -221,6 +252,7 @@ class Settings(Group):
     limits: LimitsGroup = LimitsGroup()
     reconciliation: ReconciliationGroup = ReconciliationGroup()
     metrics: MetricsGroup = MetricsGroup()
+    evaluation: EvaluationGroup = EvaluationGroup()
     api: ApiGroup = ApiGroup()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()

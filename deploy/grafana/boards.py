@@ -228,6 +228,27 @@ BOARDS = (
         ),
     ),
     Board(
+        "exchange-evaluation",
+        "绩效评价",
+        "The newest evaluation of departments, quality and freshness of their data, drift of the catalogue",
+        ("node", "resource"),
+        (
+            Panel("平均得分", "Mean score of the departments that have one", "short", (
+                (f"avg(exchange_evaluation_score{{{NODE}}})", "平均"),), number=True),
+            Panel("各指标平均值", "Mean of each indicator over the departments", "percentunit", (
+                (f"max by (indicator) (exchange_evaluation_indicator_ratio{{{NODE}}})", "{{indicator}}"),
+            ), number=True),
+            Panel("目录偏差", "Entries without data, undeclared columns, unused grants", "short", (
+                (f"sum by (kind) (exchange_catalogue_drift{{{NODE}}})", "{{kind}}"),), number=True),
+            Panel("得分最高的部门", "Departments with the highest scores", "short", (
+                (f"topk(10, max by (department) (exchange_evaluation_score{{{NODE}}}))", "{{department}}"),)),
+            Panel("得分最低的部门", "Departments with the lowest scores", "short", (
+                (f"bottomk(10, max by (department) (exchange_evaluation_score{{{NODE}}}))", "{{department}}"),)),
+            Panel("质量最差的资源", "Resources whose rows break most rules", "percentunit", (
+                (f'bottomk(10, exchange_resource_quality_ratio{{{NODE}, resource=~"$resource"}})', "{{resource}}"),)),
+        ),
+    ),
+    Board(
         "exchange-service-levels",
         "服务水平",
         "Service levels: the registry answers without fault (99.9 %), records land within 10 s (99 %)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exchange.admin.audit import AuditCalls
 from exchange.admin.catalogue import CatalogueCalls
+from exchange.admin.evaluation import EvaluationCalls
 from exchange.admin.organisation import OrganisationCalls
 from exchange.admin.proof import ProofCalls
 from exchange.admin.sharing import SharingCalls
@@ -11,7 +12,7 @@ from exchange.registry_http import Login, RegistryHttp, change_password
 from exchange.settings import RegistrySettings
 
 
-class AdminClient(AuditCalls, OrganisationCalls, CatalogueCalls, SharingCalls, ProofCalls):
+class AdminClient(AuditCalls, OrganisationCalls, CatalogueCalls, SharingCalls, ProofCalls, EvaluationCalls):
     """The admin API under one user's name. Errors of all: RegistryUnavailable, LoginFailed, Refused, NotFound."""
 
     def __init__(

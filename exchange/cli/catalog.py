@@ -21,6 +21,7 @@ COLUMNS = {
     "level": Text("level", "敏感级别"),
     "lifecycle": Text("lifecycle", "状态"),
     "freshness": Text("freshness", "更新情况"),
+    "quality": Text("quality", "数据质量"),
 }
 FACTS = COLUMNS | {
     "summary": Text("summary", "摘要"),
@@ -35,6 +36,7 @@ FACTS = COLUMNS | {
     "version": Text("version", "版本"),
     "published_at": Text("published", "发布时间"),
     "last_data_at": Text("newest data", "最近更新"),
+    "kept": Text("freshness kept, 30 days", "近 30 天更新及时率"),
     "topic": Text("topic", "主题"),
 }
 ITEMS = {
@@ -128,23 +130,28 @@ def search(
     level: Annotated[int | None, typer.Option(min=1, max=4)] = None,
     lifecycle: Annotated[str | None, typer.Option()] = None,
     freshness: Annotated[str | None, typer.Option(help="fresh, stale, never, unbound")] = None,
-    sort: Annotated[str | None, typer.Option(help="code, name, published_at, last_data_at; -name: falling")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="code, name, published_at, last_data_at, quality, kept; -: falling")
+    ] = None,
+    quality_below: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    kept_below: Annotated[float | None, typer.Option(min=0, max=1)] = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
     json: Json = False,
 ) -> None:
     """Find resources."""
     wanted = {"tier": tier, "division": division, "department": department, "classification": classification}
     more = {"sharing_type": sharing_type, "level": level, "lifecycle": lifecycle, "freshness": freshness}
+    worse = {"quality_below": quality_below, "kept_below": kept_below}
     with session.opened() as admin:
-        found = admin.get("resources", q=words, sort=sort, limit=limit, **wanted, **more)
-        output.emit(found["items"], COLUMNS, json)
+        found = admin.get("resources", q=words, sort=sort, limit=limit, **wanted, **more, **worse)
+        output.emit(found["items"] if json else [_shares(row) for row in found["items"]], COLUMNS, json)
 
 
 def show(code: Code, json: Json = False) -> None:
     """Show a resource with its items."""
     with session.opened() as admin:
         found = admin.resource(code)
-    output.emit_one(found, FACTS, json)
+    output.emit_one(found if json else _shares(found), FACTS, json)
     if not json:
         output.emit(found["items"], ITEMS, False)
 
@@ -339,3 +346,7 @@ def _format(file: Path) -> str:
 
 def _expected(key: str, expected: str, found: str, example: str) -> ConfigError:
     return ConfigError(file="-", key=key, expected=expected, found=found, example=example)
+
+
+def _shares(found: dict[str, Any]) -> dict[str, Any]:
+    return found | {name: f"{found[name]:.1%}" for name in ("quality", "kept") if found[name] is not None}

@@ -18,6 +18,7 @@ from exchange.cli import (
     certificate,
     demo,
     difference,
+    evaluation,
     grant,
     key,
     login,
@@ -26,6 +27,7 @@ from exchange.cli import (
     objection,
     org,
     output,
+    quality,
     reconcile,
     request,
     system,
@@ -61,6 +63,8 @@ MODULES = (
     certificate,
     trace,
     reconcile,
+    evaluation,
+    quality,
 )
 
 app = typer.Typer(

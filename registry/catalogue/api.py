@@ -59,6 +59,8 @@ def query(
     lifecycle: Annotated[Shown | None, Query()] = None,
     freshness: Annotated[Freshness | None, Query(description="data against the update cycle")] = None,
     is_open: Annotated[bool | None, Query(alias="open", description="open to the public")] = None,
+    quality_below: Annotated[float | None, Query(ge=0, le=1, description="quality less than this share")] = None,
+    kept_below: Annotated[float | None, Query(ge=0, le=1, description="freshness kept less than this share")] = None,
     sort: Sort = None,
 ) -> search.Query:
     """Return what is looked for."""
@@ -73,6 +75,8 @@ def query(
         lifecycle=lifecycle,
         freshness=freshness,
         open=is_open,
+        quality_below=quality_below,
+        kept_below=kept_below,
         sort=sort,
     )
 

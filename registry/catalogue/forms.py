@@ -125,6 +125,8 @@ class ResourceOut(BaseModel):
     """A resource; ``resource`` is its slug, ``level`` its highest sensitivity.
 
     ``lifecycle`` is ``changed`` while a change of the published resource is in effect and waits to be published.
+    ``quality``: share of the rows of the last 30 days that broke no rule; ``kept``: share of those days at whose end
+    the data were fresh; null: nothing to judge by.
     """
 
     resource: str
@@ -159,6 +161,8 @@ class ResourceOut(BaseModel):
     changed_at: datetime | None
     last_data_at: datetime | None
     freshness: Freshness
+    quality: float | None
+    kept: float | None
     note: str | None
 
     @classmethod

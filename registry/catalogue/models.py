@@ -14,7 +14,11 @@ from registry.schema_registry.models import Schema
 
 
 class Resource(Base):
-    """A catalogue entry (信息资源); ``slug`` is its code as addresses and topics write it."""
+    """A catalogue entry (信息资源); ``slug`` is its code as addresses and topics write it.
+
+    ``quality`` and ``kept``: of the last 30 days that are over, the share of rows that broke no rule, and the share of
+    days at whose end the data were fresh; None: nothing to judge by.
+    """
 
     __tablename__ = "resources"
     __table_args__ = (
@@ -56,6 +60,8 @@ class Resource(Base):
     changed_at: Mapped[datetime | None]
     last_data_at: Mapped[datetime | None]
     note: Mapped[str | None] = mapped_column(String(1000))
+    quality: Mapped[float | None]
+    kept: Mapped[float | None]
     department: Mapped[Department] = relationship(lazy="joined", innerjoin=True)
 
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 (SQLAlchemy reads it)

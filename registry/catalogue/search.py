@@ -36,7 +36,9 @@ class Tier(StrEnum):
 
 
 DATED = frozenset({"published_at", "last_data_at"})
-SORTABLE = ("code", "name", "published_at", "last_data_at")
+MEASURED = frozenset({"quality", "kept"})
+SORTABLE = ("code", "name", "published_at", "last_data_at", "quality", "kept")
+UNMEASURED = 2.0  # after every share
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Query:
     lifecycle: Shown | None = None
     freshness: Freshness | None = None
     open: bool | None = None
+    quality_below: float | None = None
+    kept_below: float | None = None
     sort: str | None = None
 
 
@@ -81,7 +85,7 @@ def part(
     falling, field = word.startswith("-"), word.removeprefix("-")
     key = _key(field)
     if cursor is not None:
-        last, slug = _open(cursor, word, dated=field in DATED)
+        last, slug = _open(cursor, word, field)
         beyond, after = (key < last, Resource.slug < slug) if falling else (key > last, Resource.slug > slug)
         wanted = wanted.where(or_(beyond, and_(key == last, after)))
     order = (key.desc(), Resource.slug.desc()) if falling else (key.asc(), Resource.slug.asc())
@@ -140,6 +144,8 @@ def _filters(query: Query, now: datetime) -> list[ColumnElement[bool]]:
         found.append(_lifecycle(query.lifecycle))
     if query.freshness is not None:
         found.append(_freshness(query.freshness, now))
+    measured = {Resource.quality: query.quality_below, Resource.kept: query.kept_below}
+    found += [measure < most for measure, most in measured.items() if most is not None]
     equal = {
         Resource.department_id: query.department_id,
         Resource.sharing_type: query.sharing_type and int(query.sharing_type),
@@ -183,20 +189,30 @@ def _key(field: str) -> ColumnElement[Any]:
             return func.coalesce(Resource.published_at, literal(NEVER, Resource.published_at.type))
         case "last_data_at":
             return func.coalesce(Resource.last_data_at, literal(NEVER, Resource.last_data_at.type))
+        case "quality" | "kept":
+            return func.coalesce(getattr(Resource, field), literal(UNMEASURED, Resource.quality.type))
     known = ", ".join(SORTABLE)
     raise Invalid(field="sort", reason=Text(f"one of: {known}", f"可用字段：{known}"))
 
 
 def _seal(row: Resource, word: str, field: str) -> str:
     value: Any = row.slug if field == "code" else getattr(row, field)
-    place = [word, (value or NEVER).isoformat() if field in DATED else value, row.slug]
+    if field in DATED:
+        value = (value or NEVER).isoformat()
+    elif field in MEASURED:
+        value = repr(UNMEASURED if value is None else value)
+    place = [word, value, row.slug]
     return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode()
 
 
-def _open(cursor: str, word: str, *, dated: bool) -> tuple[Any, str]:
+def _open(cursor: str, word: str, field: str) -> tuple[Any, str]:
     try:
         of, value, slug = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        last = datetime.fromisoformat(value).astimezone(UTC) if dated else value
+        last: Any = value
+        if field in DATED:
+            last = datetime.fromisoformat(value).astimezone(UTC)
+        elif field in MEASURED:
+            last = float(value)
     except (ValueError, TypeError, OverflowError) as exc:
         raise _foreign() from exc
     if of != word or any(not isinstance(text, str) or "\x00" in text for text in (slug, value)):

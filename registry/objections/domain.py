@@ -62,6 +62,13 @@ class Objection:
     result: str | None = None
 
 
+def turn_of_provider(now: Objection) -> bool:
+    """Whether the next step is the provider's: what was found unfounded or is corrected either side closes."""
+    if now.state is State.VERIFIED:
+        return bool(now.founded)
+    return now.state in {State.RAISED, State.ACCEPTED, State.MARKED}
+
+
 def accept(now: Objection, sides: Sides, by: int | None) -> Objection:
     """Return the objection taken up by the provider. Errors: Forbidden, WrongState."""
     return _step(now, Step.ACCEPT, sides, by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from registry.catalogue.models import Resource
@@ -16,7 +16,10 @@ STATES = ", ".join(f"'{state}'" for state in domain.State)
 
 
 class Objection(Base):
-    """An objection (异议) to a record, by its key, or to a whole resource."""
+    """An objection (异议) to a record, by its key, or to a whole resource.
+
+    ``overdue``: its next step is late; ``late``: once the provider let a step of its own come too late.
+    """
 
     __tablename__ = "objections"
     __table_args__ = (CheckConstraint(f"state IN ({STATES})", name="state"),)
@@ -33,6 +36,7 @@ class Objection(Base):
     result: Mapped[str | None] = mapped_column(String(1000))
     due_at: Mapped[datetime | None] = mapped_column(index=True)
     overdue: Mapped[bool] = mapped_column(default=False)
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())
     marked_at: Mapped[datetime | None]
     raised_by: Mapped[str] = mapped_column(String(80))
     created_at: Mapped[datetime]

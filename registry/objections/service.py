@@ -118,6 +118,7 @@ def note_overdue(session: Session, deadlines: Deadlines) -> int:
     found = session.scalars(late).all()
     for objection in found:
         objection.overdue = True
+        objection.late = objection.late or domain.turn_of_provider(objection.as_value())
         sides = [objection.system, source_of(session, objection.resource)]
         tell(session, now, sides, kind="objection.overdue", subject=_name(objection), **_facts(objection, None))
         facts = {"state": objection.state}

@@ -11,6 +11,10 @@ from sqlalchemy.orm import Session
 from registry.audit.models import AuditEntry, AuditHead
 from registry.catalogue.domain import OLDEST, Lifecycle, UpdateCycle
 from registry.catalogue.models import Resource
+from registry.drift.service import Limits, counts
+from registry.evaluation.domain import Indicator
+from registry.evaluation.models import Evaluation
+from registry.evaluation.service import figures_of, scores
 from registry.objections import domain as objections
 from registry.objections.models import Objection
 from registry.organisation.models import Department
@@ -33,6 +37,13 @@ def gauges(session: Session, now: datetime, silent_s: float) -> Iterator[tuple[s
     adapters = count_by_state(session, now, silent_s)
     yield "exchange_adapters", [({"state": state.value}, count) for state, count in adapters.items()]
     yield from _resources(session)
+
+
+def slow_gauges(session: Session, limits: Limits) -> Iterator[tuple[str, Values]]:
+    """Yield the gauges that take long to count, and change by the day."""
+    drift = counts(session, limits)
+    yield "exchange_catalogue_drift", [({"kind": kind.value}, count) for kind, count in drift.items()]
+    yield from _evaluation(session)
 
 
 def singles(session: Session) -> Iterator[tuple[str, float]]:
@@ -67,6 +78,7 @@ def _resources(session: Session) -> Iterator[tuple[str, Values]]:
             Resource.name,
             Resource.update_cycle,
             Resource.last_data_at,
+            Resource.quality,
             Department.name,
             Department.division,
         )
@@ -77,15 +89,40 @@ def _resources(session: Session) -> Iterator[tuple[str, Values]]:
         "exchange_resource_info",
         [
             ({"resource": slug, "title": title, "department": department, "division": division}, 1)
-            for slug, title, _, _, department, division in rows
+            for slug, title, _, _, _, department, division in rows
         ],
     )
     yield (
         "exchange_resource_data_timestamp_seconds",
-        [({"resource": slug}, at.timestamp()) for slug, _, _, at, _, _ in rows if at is not None],
+        [({"resource": slug}, at.timestamp()) for slug, _, _, at, *_ in rows if at is not None],
     )
-    promised = [(slug, OLDEST.get(UpdateCycle(cycle))) for slug, _, cycle, _, _, _ in rows]
+    yield (
+        "exchange_resource_quality_ratio",
+        [({"resource": slug}, quality) for slug, _, _, _, quality, *_ in rows if quality is not None],
+    )
+    promised = [(slug, OLDEST.get(UpdateCycle(cycle))) for slug, _, cycle, *_ in rows]
     yield (
         "exchange_resource_cycle_seconds",
         [({"resource": slug}, oldest.total_seconds()) for slug, oldest in promised if oldest is not None],
     )
+
+
+def _evaluation(session: Session) -> Iterator[tuple[str, Values]]:
+    """The newest evaluation of a period that was over."""
+    newest = select(Evaluation).where(Evaluation.final).order_by(Evaluation.id.desc()).limit(1)
+    evaluation = session.scalar(newest)
+    if evaluation is None:
+        return
+    lines = session.scalars(scores(evaluation)).all()
+    yield (
+        "exchange_evaluation_score",
+        [
+            ({"department": line.department.name, "division": line.department.division}, line.score)
+            for line in lines
+            if line.score is not None
+        ],
+    )
+    found = figures_of(session, evaluation).values()
+    values = {each: [own[each].figure.value or 0.0 for own in found if each in own] for each in Indicator}
+    means: Values = [({"indicator": each.value}, sum(there) / len(there)) for each, there in values.items() if there]
+    yield "exchange_evaluation_indicator_ratio", means

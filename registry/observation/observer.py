@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
@@ -13,6 +14,7 @@ from exchange.surroundings import certificates, disk, version
 from registry.access.keys import Keyring, signs_from
 from registry.clock import Clock
 from registry.database import Database
+from registry.drift.service import Limits
 from registry.observation import facts
 from registry.receipts.differences import Kind, Owner
 from registry.receipts.signatures import Signature
@@ -20,6 +22,8 @@ from registry.settings import Settings
 from registry.sharing.domain import GrantState, RequestState
 
 log = logging.getLogger(__name__)
+
+SLOW_S = 300.0  # between two counts of what takes long and changes by the day
 
 
 class Observer:
@@ -42,6 +46,7 @@ class Observer:
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
+        self._slow_due = 0.0
         self._stop = threading.Event()
         self.thread = threading.Thread(target=self._run, name="observer", daemon=True)
 
@@ -66,6 +71,15 @@ class Observer:
                 self._metrics.replace(name, values)
             for name, value in facts.singles(session):
                 self._metrics.set(name, value)
+        if time.monotonic() >= self._slow_due:
+            self._look_slowly()
+            self._slow_due = time.monotonic() + SLOW_S
+
+    def _look_slowly(self) -> None:
+        limits = Limits.of(self._settings.evaluation, self._clock())
+        with self._database.read() as session:
+            for name, values in facts.slow_gauges(session, limits):
+                self._metrics.replace(name, values)
 
     def _run(self) -> None:
         while True:

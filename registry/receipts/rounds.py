@@ -1,28 +1,47 @@
-"""The thread that reconciles and certifies; of several registry processes the one with the lease does."""
+"""A thread that does its work in rounds; of several registry processes the one with the lease does."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from typing import Protocol
 
 from exchange.errors import ExchangeError
-from registry.certificates.issuer import Issuer
 from registry.enforcement.lease import LeaseKeeper
-from registry.receipts.matching import Matcher
 
 log = logging.getLogger(__name__)
 
 
-class Rounds:
-    """Has the matcher make a round every ``interval_s`` seconds, and then the issuer look whether a day is over."""
+class Work(Protocol):
+    """What is done again and again."""
 
-    def __init__(self, matcher: Matcher, issuer: Issuer, lease: LeaseKeeper, interval_s: float) -> None:
-        self._matcher = matcher
-        self._issuer = issuer
+    def round(self) -> None:
+        """Do what there is to do. Errors: ExchangeError: it is tried again."""
+
+
+class InTurn:
+    """Several works as one, always in the same order."""
+
+    def __init__(self, *rounds: Callable[[], object]) -> None:
+        self._rounds = rounds
+
+    def round(self) -> None:
+        """Do each."""
+        for each in self._rounds:
+            each()
+
+
+class Rounds:
+    """Has a work make a round every ``interval_s`` seconds."""
+
+    def __init__(self, work: Work, lease: LeaseKeeper, interval_s: float, name: str = "reconciliation") -> None:
+        self._work = work
+        self._name = name
         self._lease = lease
         self._interval_s = interval_s
         self._stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="reconciliation", daemon=True)
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -41,9 +60,8 @@ class Rounds:
         while True:
             try:
                 if self._lease.hold():
-                    self._matcher.round()
-                    self._issuer.tick()
+                    self._work.round()
             except ExchangeError as exc:
-                log.warning("reconciliation failed, it is tried again: %s", exc)
+                log.warning("%s failed, it is tried again: %s", self._name, exc)
             if self._stop.wait(self._interval_s):
                 return

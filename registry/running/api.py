@@ -20,7 +20,18 @@ router = APIRouter(prefix="/api/v1", tags=["running"])
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9_.+-]+$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,255}$")]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Rule = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=NO_NUL)]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_NUL)]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+
+
+class FindingForm(Form):
+    """How often a rule found something in an item since the process began."""
+
+    item: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=NO_NUL), Field(examples=["gmsfhm"])]
+    rule: Annotated[Rule, Field(examples=["citizen_id"])]
+    action: Literal["reject", "warn", "repair"]
+    count: Count
 
 
 class ReportForm(Form):
@@ -40,6 +51,13 @@ class ReportForm(Form):
     records_per_s: Amount = 0.0
     lag_records: Count | None = None
     lag_seconds: Amount | None = None
+    read_total: Annotated[Count | None, Field(description="rows read, the rejected among them")] = None
+    findings: Annotated[list[FindingForm], Field(max_length=200, description="of quality rules")] = Field(
+        default_factory=list
+    )
+    undeclared: Annotated[
+        list[ColumnName] | None, Field(max_length=200, description="columns of the source that no item comes from")
+    ] = None
     started_at: AwareDatetime
 
 
@@ -61,6 +79,8 @@ class RunningOut(BaseModel):
     records_per_s: float
     lag_records: int | None
     lag_seconds: float | None
+    read_total: int | None
+    undeclared: list[str] | None
     department: str
     division: str
     started_at: datetime

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from registry.database import Base
@@ -15,7 +16,11 @@ STATES = ", ".join(f"'{state}'" for state in domain.Said)
 
 
 class RunningAdapter(Base):
-    """What an adapter last said of itself; it is one row, however often it says something."""
+    """What an adapter last said of itself; it is one row, however often it says something.
+
+    ``findings``: of its quality rules, since it began; ``undeclared``: columns of the source that the catalogue lacks;
+    None: there are none, or it does not say.
+    """
 
     __tablename__ = "running_adapters"
     __table_args__ = (
@@ -36,6 +41,9 @@ class RunningAdapter(Base):
     error: Mapped[str | None] = mapped_column(String(64))
     records_total: Mapped[int]
     rejected_total: Mapped[int]
+    read_total: Mapped[int | None]
+    findings: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    undeclared: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     records_per_s: Mapped[float]
     lag_records: Mapped[int | None]
     lag_seconds: Mapped[float | None]

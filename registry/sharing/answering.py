@@ -34,6 +34,7 @@ def answered(
     now = rules.clock()
     request.take_answer(answer, None if action in BY_RULE else by)
     request.due_at, request.reminded_at = rules.due(answer, now), None
+    request.keep_clock(now)
     session.flush()
     grant = _extended(session, rules, request) if request.renews is not None else _opened(session, rules, request)
     tell(session, now, [request.system], **news(request, f"request.{request.state}"))

@@ -38,6 +38,7 @@ class RequestState(StrEnum):
 
 OPEN = frozenset({RequestState.REVIEWING, RequestState.WAITING, RequestState.ESCALATED, RequestState.DISPUTED})
 UNDECIDED = frozenset({RequestState.WAITING, RequestState.ESCALATED})
+ANSWERED = frozenset({RequestState.APPROVED, RequestState.REFUSED, RequestState.WITHDRAWN})
 EDITABLE = frozenset({RequestState.REVIEWING, RequestState.WAITING})
 
 

@@ -31,6 +31,8 @@ class Request(Base):
     """A request (共享申请) and its answer.
 
     ``renews``: the grant that it extends; a grant names its first request, so a foreign key would be a circle.
+    ``answer_due_at``: when the provider had to answer, kept after it did; ``first_answered_at``: when it was answered
+    first, which a dispute does not move. Both None: the catalogue answered by itself.
     """
 
     __tablename__ = "requests"
@@ -60,6 +62,8 @@ class Request(Base):
     answered_by: Mapped[str | None] = mapped_column(String(80))
     created_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
+    answer_due_at: Mapped[datetime | None] = mapped_column(index=True)
+    first_answered_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column()
     resource: Mapped[Resource] = relationship(lazy="joined", innerjoin=True)
     system: Mapped[System] = relationship(lazy="joined", innerjoin=True)
@@ -74,6 +78,14 @@ class Request(Base):
     def as_answer(self) -> domain.Answer:
         """Return the domain's value of the answer."""
         return domain.Answer(domain.RequestState(self.state), self.answer, self.answered_at, self.final)
+
+    def keep_clock(self, now: datetime) -> None:
+        """Keep when the provider had to answer, and when the first answer came: what the evaluation goes by."""
+        state = domain.RequestState(self.state)
+        if state is domain.RequestState.WAITING:
+            self.answer_due_at, self.first_answered_at = self.due_at, None
+        elif self.answer_due_at is not None and self.first_answered_at is None and state in domain.ANSWERED:
+            self.first_answered_at = now
 
     def take_answer(self, answer: domain.Answer, by: str | None) -> None:
         """Keep an answer, and who gave it."""

@@ -15,6 +15,9 @@ from registry.catalogue import api as catalogue
 from registry.catalogue import catalogue_api as catalogue_files
 from registry.catalogue.sheets import reading
 from registry.certificates import api as certificates
+from registry.drift import api as drift
+from registry.evaluation import api as evaluation
+from registry.history import api as history
 from registry.notices import api as notices
 from registry.objections import api as objections
 from registry.organisation import api as organisation
@@ -69,6 +72,9 @@ def create_app(runtime: Runtime) -> FastAPI:
         certificates,
         provenance,
         running,
+        history,
+        drift,
+        evaluation,
         schema_registry,
         audit,
         health,

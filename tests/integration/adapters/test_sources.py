@@ -11,13 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from adapters.announcer import Announcer
+from adapters.config import read_adapter
+from adapters.engine import Run, RunOptions
 from adapters.errors import TooManyDeletes
+from adapters.launch import run_adapter
 from exchange.errors import Fenced, NotGranted, TooManyRejects
 from exchange.items import Item, ItemType
 from exchange.kafka import Broker
+from exchange.metric_names import OF_ADAPTER
+from exchange.prometheus import PrometheusMetrics
 from exchange.readback import read_back
 from exchange.registry_client import RegistryClient
-from tests.integration.adapters.places import EXTRA, CsvOrigin, Origin, World, people, write_file
+from tests.integration.adapters.places import EXTRA, CsvOrigin, Origin, SqlOrigin, World, people, write_file
+from tests.integration.adapters.postgres_places import PostgresOrigin
 from tests.integration.adapters.runs import background, once, topic_rows
 from tests.support.catalogue import PEOPLE
 from tests.support.wait import wait_until
@@ -114,6 +121,24 @@ def test_an_added_item_reaches_the_topic(world: World, origin: Origin) -> None:
     assert origin.once(file).published == 5
     row = topic_rows(world, 10, "look")["k000002"]
     assert row == ("k000002", "居民2", date(2001, 2, 3), Decimal("0.02"), "139")
+
+
+def test_the_registry_is_told_of_rows_rules_and_columns_that_no_item_comes_from(world: World, origin: Origin) -> None:
+    file = write_file(world, "source", origin)
+    origin.put({**people(5), "bad": ("坏", "not a date", "1")}, {"k000002": "139"})
+    run = Run(read_adapter(file), RunOptions(once=True))
+    with Announcer(run, PrometheusMetrics(OF_ADAPTER)):
+        run_adapter(run)
+    found = world.owner.admin.quality(world.code, 1)
+    if isinstance(origin, PostgresOrigin):
+        assert (found["read"], found["rejected"]) == (run.read, run.summary.rejected)
+    else:
+        assert (found["read"], found["rejected"], found["quality"]) == (6, 1, pytest.approx(5 / 6))
+        assert [(rule["item"], rule["count"]) for rule in found["rules"]] == [("-", 1)]
+    told = {row["resource"]: row["columns"] for row in world.owner.admin.drift("undeclared")}
+    undeclared = told.get(world.code.replace("/", "-"))
+    tells = isinstance(origin, CsvOrigin | SqlOrigin | PostgresOrigin)  # files of a folder and interfaces do not
+    assert undeclared == ([EXTRA] if tells else None)
 
 
 def test_a_source_that_goes_away_is_waited_for(world: World, origin: Origin) -> None:
