@@ -6,11 +6,14 @@ keys that are asked for, rows.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -262,6 +265,15 @@ _here = threading.local()  # of a worker of ``Remote``: its adapter file, and th
 
 def _begin(file: Path) -> None:
     _here.file, _here.side = file, None
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """A parent that was killed asks for nothing more: nobody is to go on reading the table."""
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _ask(question: str, *facts: Any) -> Any:

@@ -18,9 +18,10 @@ FAULTS = 10
 
 
 class Took(NamedTuple):
-    """One command: seconds, and the most resident memory of any of its processes, MB."""
+    """One command: seconds, CPU seconds and the most resident memory (MB) of its processes, not of the servers."""
 
     seconds: float
+    cpu_s: float
     peak_mb: float
 
 
@@ -46,6 +47,7 @@ def run(bench: Bench) -> None:
         repaired = _reconcile(here, FAULTS, sink, "--repair")
     both = Took(*map(statistics.median, zip(*found, strict=True)))
     bench.add("reconcile.bisect", both.seconds, "s")
+    bench.add("reconcile.bisect_cpu", both.cpu_s, "s")
     bench.add("reconcile.bisect_memory", max(both.peak_mb, of_source.peak_mb, of_sink.peak_mb), "MB")
     bench.add("reconcile.source_and_topic", of_source.seconds, "s")
     bench.add("reconcile.topic_and_sink", of_sink.seconds, "s")
@@ -69,4 +71,6 @@ def _reconcile(here: Stage, differences: int, *words: Path | str) -> Took:
     said = json.loads(done.stdout)
     assert said["differences"] == differences, said
     print(f"  {[Path(word).stem for word in words]}: {took:.2f} s, {said['seconds']} s inside", flush=True)  # noqa: T201
-    return Took(took, json.loads(spent.read_text())["peak_mb"])
+    used = json.loads(spent.read_text())
+    print(f"    {used}", flush=True)  # noqa: T201
+    return Took(took, used["cpu_s"], used["peak_mb"])

@@ -66,6 +66,11 @@ def test_a_source_and_the_topic(world: World, lone_origin: SqlOrigin) -> None:
     assert StateFolder(file.parent / "state", "people-source").history(5)[1]["reason"] == "repaired"
 
 
+@pytest.mark.parametrize(
+    "sql_target",
+    ["sqlite", pytest.param("postgres", marks=pytest.mark.long), pytest.param("mariadb", marks=pytest.mark.long)],
+    indirect=True,
+)
 def test_the_topic_and_a_destination(world: World, lone_origin: SqlOrigin, sql_target: SqlTarget) -> None:
     source, sink = write_file(world, "source", lone_origin), write_file(world, "sink", sql_target)
     lone_origin.put(people(40))
@@ -88,6 +93,25 @@ def test_the_topic_and_a_destination(world: World, lone_origin: SqlOrigin, sql_t
     assert until_idle(sink).landed == 2, "the position stayed where it was"
     report = compare(sink)
     assert (report.differences, report.waiting, report.rows) == (0, 0, (41, 41))
+
+
+@pytest.mark.parametrize("key", ["", '[mapping.id]\nsteps = ["strip", "upper"]\n'])
+def test_a_source_behind_a_mapping_is_compared_as_it_publishes(world: World, lone_origin: SqlOrigin, key: str) -> None:
+    file = write_file(world, "source", lone_origin)
+    rules = (
+        '[mapping.amount]\ntable = { "1" = "10.5" }\nunknown = "default"\ndefault = 0\n[quality.name]\nlength = [2]\n'
+    )
+    file.write_text(f"{file.read_text(encoding='utf-8')}\n{key}{rules}", encoding="utf-8")
+    lone_origin.put({"A1": ("张三", None, "1"), "B2": ("李四", None, "2"), "C3": ("王", None, "1")})
+    once(file)
+    report = compare(file)
+    assert (report.differences, report.held, report.rows) == (0, 1, (3, 2)), "a row that a rule rejects is held back"
+    run(lone_origin, "UPDATE people SET amount = '2' WHERE id = 'A1'", "UPDATE people SET amount = '3' WHERE id = 'B2'")
+    report = compare(file, repair=True)
+    assert (said(report), report.open) == ({"A1": ("differing", "publisher")}, 0), (
+        "2 and 3 are one value to the mapping"
+    )
+    assert once(file).unchanged == 2
 
 
 EVERY = (
@@ -186,6 +210,7 @@ def exchange(*words: str | Path, lang: str = "en") -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.long  # each command is a process, with two more inside
 def test_the_command_tells_equal_from_different_and_keeps_keys_to_itself(world: World, lone_origin: SqlOrigin) -> None:
     file = write_file(world, "source", lone_origin)
     lone_origin.put(people(3))
