@@ -56,10 +56,14 @@ def top(
 
 
 def _live(console: Console, admin: AdminClient, name: str, resource: str | None, every: float) -> None:
+    import signal  # noqa: PLC0415
+
     from rich.live import Live  # noqa: PLC0415
 
     from exchange.cli.top_frame import frame  # noqa: PLC0415
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's "&" ignores the first; both give the screen back
+        signal.signal(number, signal.default_int_handler)
     last = _asked(admin, name, resource)
     try:
         with Live(frame(last, console.width, console.height), console=console, screen=True, auto_refresh=False) as live:
