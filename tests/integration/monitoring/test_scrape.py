@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -212,8 +213,10 @@ def test_a_request_that_nobody_answers(here: Scene) -> None:
     number = here.world.catalogue.request(here.world.reader, code)
     here.registry_says("UPDATE requests SET due_at = '2020-01-01 00:00:00.000000' WHERE id = ?", number)
     fires(here, "ExchangeRequestsOverdue")
-    passed_on = here.world.owner.admin.get(f"requests/{number}")
-    assert passed_on["escalated_at"] is not None, "its new deadline does not hide that it is late"
+    known = here.world.owner.admin
+    wait_until(lambda: known.get(f"requests/{number}")["escalated_at"], 90, "the registry passes it on")
+    time.sleep(3)
+    assert "ExchangeRequestsOverdue" in here.prometheus.firing(), "a new deadline does not hide that it is late"
     here.world.owner.admin.refuse(number, "测试")
     clears(here, "ExchangeRequestsOverdue")
     here.world.owner.admin.withdraw_resource(code)
@@ -293,13 +296,25 @@ def test_every_query_of_every_rule_and_dashboard_returns_data(here: Scene) -> No
     wait_until(
         lambda: here.prometheus.query("resource:exchange_landed_records:rate5m"), 60, "the recording rules have run"
     )
-    empty: dict[str, str] = {}
-    for written, place in expressions().items():
-        expression = _filled(written)
-        bare = _without_bound(expression) if place.startswith("alerts") else expression
-        if not here.prometheus.query(bare):
-            empty[written] = place
-    assert empty.keys() == EMPTY.keys(), empty
+    found: dict[str, str] = {}
+
+    def settled() -> bool:  # a counter that began just now has no rate yet
+        found.clear()
+        found.update(empty(here))
+        return found.keys() == EMPTY.keys()
+
+    with suppress(AssertionError):
+        wait_until(settled, 60, "all return data")
+    assert found == EMPTY
+
+
+def empty(here: Scene) -> dict[str, str]:
+    """The queries that return nothing, as Grafana and Prometheus put them; an alert without its bound."""
+    asked = {
+        written: _without_bound(_filled(written)) if place.startswith("alerts") else _filled(written)
+        for written, place in expressions().items()
+    }
+    return {written: expressions()[written] for written, query in asked.items() if not here.prometheus.query(query)}
 
 
 def _filled(expression: str) -> str:
