@@ -25,6 +25,7 @@ from exchange.kafka import Broker
 from exchange.registry_client import RegistryClient
 from tests.integration.adapters.places import SqlTarget, people
 from tests.integration.monitoring.scene import Scene
+from tests.support.catalogue import Catalogue
 from tests.support.superuser import Superuser
 
 DISK = "48m"
@@ -133,11 +134,11 @@ def tasks_of_another(scene: Scene, *tasks: str) -> Iterator[None]:
 def without_database(scene: Scene, seconds: float) -> None:
     """Another program holds the registry's database so long; those who want to change something are told 503."""
 
-    def change() -> None:
+    def change(catalogue: Catalogue) -> None:
         with suppress(ExchangeError):
-            scene.world.catalogue.office("late")
+            catalogue.office("late")
 
-    asking = [threading.Thread(target=change) for _ in range(MANY)]
+    asking = [threading.Thread(target=change, args=[Catalogue(scene.node)]) for _ in range(MANY)]
 
     with closing(sqlite3.connect(scene.node.layout.registry / "registry.db", timeout=20)) as database:
         database.execute("BEGIN IMMEDIATE")

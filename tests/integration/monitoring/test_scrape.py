@@ -223,8 +223,9 @@ def test_a_request_that_nobody_answers(here: Scene) -> None:
 
 
 def test_rejects(here: Scene) -> None:
-    rows = people(offered(here) + 18)
-    here.origin.put({key: (name, "no date", amount) for key, (name, _, amount) in rows.items()})
+    known, rows = offered(here), people(offered(here) + 18)
+    broken = {key: (name, "no date", amount) for key, (name, _, amount) in people(known + 18, known).items()}
+    here.origin.put(rows | broken)
     fires(here, "ExchangeManyRejects")
     here.origin.put(rows)
     clears(here, "ExchangeManyRejects")
