@@ -25,9 +25,11 @@ from exchange.kafka import Broker
 from exchange.registry_client import RegistryClient
 from tests.integration.adapters.places import SqlTarget, people
 from tests.integration.monitoring.scene import Scene
+from tests.support.catalogue import Catalogue
 from tests.support.superuser import Superuser
 
 DISK = "48m"
+MANY = 6  # requests that are refused: more than the share of faults that the service level allows
 LOG_MB = 80  # of the source database, more than the slot may keep in these tests
 
 
@@ -130,19 +132,22 @@ def tasks_of_another(scene: Scene, *tasks: str) -> Iterator[None]:
 
 
 def without_database(scene: Scene, seconds: float) -> None:
-    """Another program holds the registry's database so long; one who wants to change something is told 503."""
+    """Another program holds the registry's database so long; those who want to change something are told 503."""
 
-    def change() -> None:
+    def change(catalogue: Catalogue) -> None:
         with suppress(ExchangeError):
-            scene.world.catalogue.office("late")
+            catalogue.office("late")
+
+    asking = [threading.Thread(target=change, args=[Catalogue(scene.node)]) for _ in range(MANY)]
 
     with closing(sqlite3.connect(scene.node.layout.registry / "registry.db", timeout=20)) as database:
         database.execute("BEGIN IMMEDIATE")
-        asking = threading.Thread(target=change)
-        asking.start()
+        for each in asking:
+            each.start()
         time.sleep(seconds)
         database.rollback()
-    asking.join()
+    for each in asking:
+        each.join()
 
 
 @contextmanager
