@@ -99,7 +99,8 @@ def test_the_topic_and_a_destination(world: World, lone_origin: SqlOrigin, sql_t
 def test_a_source_behind_a_mapping_is_compared_as_it_publishes(world: World, lone_origin: SqlOrigin, key: str) -> None:
     file = write_file(world, "source", lone_origin)
     rules = (
-        '[mapping.amount]\ntable = { "1" = "10.5" }\nunknown = "default"\ndefault = 0\n[quality.name]\nlength = [2]\n'
+        '[mapping.amount]\ntable = { "1" = "10.5" }\nunknown = "default"\ndefault = 0\n'
+        "[quality.name]\nlength = [2, 9]\n"
     )
     file.write_text(f"{file.read_text(encoding='utf-8')}\n{key}{rules}", encoding="utf-8")
     lone_origin.put({"A1": ("张三", None, "1"), "B2": ("李四", None, "2"), "C3": ("王", None, "1")})
