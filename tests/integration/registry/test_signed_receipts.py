@@ -165,7 +165,7 @@ def _catch_up(broker: LoneBroker, world: World) -> None:
             reached = {row.topic: row.next_offset for row in session.query(ReceiptOffset)}
         return all(reached.get(name, 0) >= end for name, end in ends.items())
 
-    wait_until(read, 30, "the receipts of earlier tests are read")
+    wait_until(read, 90, "the receipts of earlier tests are read")
 
 
 def test_what_no_key_has_signed_is_named(sides: Sides) -> None:
