@@ -94,7 +94,9 @@ def _read(
     consumer: Consumer, topic: str, key: bytes, starts: Mapping[int, int], ends: Mapping[int, int], deadline: float
 ) -> list[Place] | None:
     """Return the places of the key between starts and ends; None when time is over before all was read."""
-    consumer.assign([TopicPartition(topic, number, offset) for number, offset in starts.items()])
+    wanted = [TopicPartition(topic, number, offset) for number, offset in starts.items()]
+    consumer.assign(wanted)
+    consumer.resume(wanted)  # a partition that was paused in the window before stays paused when it is assigned again
     unread, found = set(starts), list[Place]()
     while unread:
         if time.monotonic() > deadline:
