@@ -10,7 +10,7 @@ PAGE = (ROOT / "docs/capacity.md").read_text(encoding="utf-8")
 PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| (\w+) \| ([\d.]+) \| (?:µs|bytes|MB)", re.MULTILINE)
 FIGURES = {name: float(value) for name, value in ROW.findall(PAGE)}
-SUBSCRIBERS, PEAK = 3, 10
+SUBSCRIBERS, PEAK, REPLICAS = 3, 10, 3
 
 
 def number(words: str) -> float:
@@ -24,12 +24,16 @@ def rows() -> dict[str, list[float]]:
 
 def test_the_sizes_follow_from_the_figures() -> None:
     assert set(rows()) == {"county", "city", "province"}
-    for name, (day, peak, source, sink) in rows().items():
+    for name, (day, peak, source, sink, broker, registry, disk) in rows().items():
         rate = day / 86_400 * PEAK
+        per_record = FIGURES["broker_cpu_in"] + SUBSCRIBERS * FIGURES["broker_cpu_out"]
         wanted = {
             "peak": (peak, rate),
             "source": (source, rate * FIGURES["source_cpu"] / 1e6),
             "sink": (sink, rate * SUBSCRIBERS * FIGURES["sink_cpu"] / 1e6),
+            "broker": (broker, rate * per_record / 1e6),
+            "registry": (registry, rate * (1 + SUBSCRIBERS) * FIGURES["registry_cpu"] / 1e6),
+            "disk": (disk, day * FIGURES["topic_bytes"] * REPLICAS / 1e9),
         }
         for what, (told, computed) in wanted.items():
             assert abs(told - computed) <= max(0.02 * computed, 0.005), f"{name}, {what}: {computed:.3g}"
@@ -39,6 +43,9 @@ def test_one_adapter_carries_what_its_cpu_allows() -> None:
     out, into = re.search(r"records/s: ([\d,]+) out, ([\d,]+) in", PAGE).groups()  # type: ignore[union-attr]
     assert abs(number(out) - 1e6 / FIGURES["source_cpu"]) < 100
     assert abs(number(into) - 1e6 / FIGURES["sink_cpu"]) < 100
+    people = re.search(r"10,000,000 persons: ([\d.]+) GB", PAGE)
+    assert people is not None
+    assert abs(float(people[1]) - 1e7 * FIGURES["topic_bytes"] / 1e9) < 0.05
 
 
 def test_what_comes_from_the_performance_page_is_there() -> None:
