@@ -101,7 +101,7 @@ class Runtime:
     @property
     def threads(self) -> dict[str, Thread]:
         """The threads that work as long as the process does, by name."""
-        parts = (self.loop, self.intake, self.courier, self.rounds, self.observer)
+        parts = (self.loop, self.intake, self.courier, self.rounds, self.history, self.observer)
         return {part.thread.name: part.thread for part in parts}
 
     def start(self) -> None:
