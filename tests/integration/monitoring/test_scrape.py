@@ -207,7 +207,7 @@ def test_a_registry_that_hangs_with_its_tasks(here: Scene) -> None:
 
 
 def test_a_registry_whose_database_is_held(here: Scene) -> None:
-    without_database(here, 12)
+    without_database(here, 45)
     fires(here, "ExchangeRegistryErrorBudget")
     clears(here, "ExchangeRegistryErrorBudget")
 
