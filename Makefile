@@ -13,10 +13,10 @@ demo: setup ## Show the main job on real data, in under two minutes (用真实�
 	@$(BIN)/exchange demo
 
 test: prometheus ## Run the tests, with a real broker, PostgreSQL and MariaDB (运行测试)
-	@$(BIN)/python -m pytest tests -m "not long" -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests -m "not long" -n 4 --dist loadfile --no-loadscope-reorder
 
 long: prometheus ## Run the longest tests: fuzzing, permission matrix, state machine (运行耗时较长的测试)
-	@$(BIN)/python -m pytest tests -m long -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests -m long -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style and types (检查代码风格与类型)
 	@$(BIN)/ruff check .

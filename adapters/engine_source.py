@@ -261,6 +261,7 @@ class SourceEngine:
     def _published(
         self, code: str, current: Pass, batch: Batch, read: ReadBatch, rejects: Sequence[Reject], began: float
     ) -> None:
+        self._patience.recovered()
         batch_lines.published(self._run.name, code, batch, time.monotonic() - began)
         self._count(batch, read, rejects)
         self._run.metrics.observe("exchange_batch_seconds", time.monotonic() - began, **self._run.labels)

@@ -58,7 +58,7 @@ class Patience:
             if self._stop.is_set():
                 raise Stopped from exc
             raise
-        self._recovered()
+        self.recovered()
         return result
 
     def _helps(self, error: BaseException) -> bool:
@@ -75,7 +75,8 @@ class Patience:
             self.waiting_for = error
             log.warning("%s: waiting: %s", self._stream["adapter"], error)
 
-    def _recovered(self) -> None:
+    def recovered(self) -> None:
+        """Note that the step works again; a step without end says so itself, when something has come through."""
         if self.waiting_for is not None:
             seconds = time.monotonic() - self._since
             log.info("%s: goes on after %.1f s (%s)", self._stream["adapter"], seconds, self.waiting_for.code)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -165,15 +165,14 @@ class Intake:
             read = [slip for slip in slips if isinstance(slip, Slip)]
             counts.update(slip for slip in slips if isinstance(slip, str))
             keys = keys_of(session, (slip.client_id for slip in read))
-            for slip in read:
-                signature = judge(slip.receipt(), keys)
-                worth[slip.client_id, signature] += 1
-                if not signatures.counts(signature, required=self._required):
-                    counts["refused"] += 1
-                    continue
-                stored = _keep(session, slip, signature, self._clock())
-                counts[slip.side if stored else "repeated"] += 1
-                if stored and (day := day_of(slip.at)) and abs(day - today) <= MOST_DAYS:
+            judged = [(slip, judge(slip.receipt(), keys)) for slip in read]
+            worth.update((slip.client_id, signature) for slip, signature in judged)
+            counting = [each for each in judged if signatures.counts(each[1], required=self._required)]
+            stored = _keep(session, counting, self._clock())
+            counts.update(slip.side for slip in stored)
+            counts.update({"refused": len(judged) - len(counting), "repeated": len(counting) - len(stored)})
+            for slip in stored:
+                if (day := day_of(slip.at)) and abs(day - today) <= MOST_DAYS:
                     days.add((slip.resource, slip.client_id, day))
             mark(session, days)
             self._tell_refused(session, worth)
@@ -212,23 +211,42 @@ def _slip(message: Message) -> Slip | Literal["garbage", "refused"]:
     return slip
 
 
-def _keep(session: Session, slip: Slip, signature: Signature, now: datetime) -> bool:
-    """Store one receipt; return whether it is new."""
-    said = slip.model_dump()
-    if signature is not Signature.SIGNED:  # a kid that stands there is one that has signed
-        said |= {"kid": None, "signature": None}
+def _keep(session: Session, judged: Sequence[tuple[Slip, Signature]], now: datetime) -> list[Slip]:
+    """Store receipts; return those that are new."""
+    said: dict[tuple[str, str, str], dict[str, Any]] = {}
+    slips: dict[tuple[str, str, str], Slip] = {}
+    for slip, signature in judged:
+        name = (slip.client_id, slip.side, slip.id)
+        if name in slips:
+            continue  # said twice
+        slips[name] = slip
+        said[name] = slip.model_dump() | {"received_at": now}
+        if signature is not Signature.SIGNED:  # a kid that stands there is one that has signed
+            said[name] |= {"kid": None, "signature": None}
+    if not said:
+        return []
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    stored = session.execute(
+    new = session.execute(
         insert(ReceiptRow)
-        .values(**said, received_at=now)
+        .values(list(said.values()))
         .on_conflict_do_nothing(index_elements=["client_id", "side", "id"])
-        .returning(ReceiptRow.number)
-    ).first()
-    if stored and slip.side == Side.PUBLISHED.value:
-        at = min(slip.at, int(now.timestamp() * 1000))  # a clock that runs ahead does not make data fresh
-        data_came(session, slip.resource, slip.topic, slip.client_id, datetime.fromtimestamp(at / 1000, UTC))
-    return stored is not None
+        .returning(ReceiptRow.client_id, ReceiptRow.side, ReceiptRow.id)
+    ).all()
+    stored = [slips[client_id, side, name] for client_id, side, name in new]
+    _note_data(session, stored, int(now.timestamp() * 1000))
+    return stored
+
+
+def _note_data(session: Session, stored: Iterable[Slip], now_ms: int) -> None:
+    newest: dict[tuple[str, str, str], int] = {}
+    for slip in stored:
+        if slip.side == Side.PUBLISHED.value:
+            stream = (slip.resource, slip.topic, slip.client_id)
+            at = min(slip.at, now_ms)  # a clock that runs ahead does not make data fresh
+            newest[stream] = max(at, newest.get(stream, at))
+    for (resource, topic, client_id), at in sorted(newest.items()):
+        data_came(session, resource, topic, client_id, datetime.fromtimestamp(at / 1000, UTC))
 
 
 def _reached(messages: Sequence[Message]) -> set[tuple[str, int, int]]:
