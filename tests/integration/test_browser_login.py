@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from exchange.admin import AdminClient
 from exchange.node.ports import free_ports
 from exchange.settings import RegistrySettings
 from tests.support.oidc_provider import CLIENT, provider
 from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.long
 
 PASSWORD = "correct horse battery"
 

@@ -15,6 +15,8 @@ from exchange.cli.main import app
 from tests.support.catalogue import Catalogue
 from tests.support.node import RunningNode
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., str]
 
 

@@ -20,6 +20,8 @@ from tests.support.catalogue import Catalogue, Office
 from tests.support.node import RunningNode
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 PERSON = "440000199001010011"
 
 

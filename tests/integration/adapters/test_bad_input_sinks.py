@@ -30,6 +30,8 @@ from tests.integration.adapters.sql_world import ITEMS, TOPIC, land, rows, run, 
 from tests.integration.adapters.test_bad_input_sql import files_no_larger_than
 from tests.support.adapters import stream_of
 
+pytestmark = pytest.mark.long
+
 GOOD: Row = ("good", None, Decimal("1.50"), "备注")
 LARGE: Row = ("large", None, None, "数" * (LARGEST_ROW // 3 - 100))
 MANY: list[Row] = [(f"k{n}", None, None, "x" * 1000) for n in range(1000)]

@@ -24,6 +24,8 @@ from tests.integration.adapters.test_bad_input_sql import files_no_larger_than
 from tests.support.adapters import stream_of
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[ApiOrigin]:

@@ -72,7 +72,7 @@ def test_a_pass_that_was_not_announced_leaves_the_database_as_it_is(database: Da
     database.run("INSERT INTO people VALUES ('a', 'b', 1)")
     with closing(database.source()) as source:
         source.connect()
-        assert [batch.rows for batch in source.read(None)] == [[("a", "b", Decimal("1.00"))]]
+        assert [list(batch.rows) for batch in source.read(None)] == [[("a", "b", Decimal("1.00"))]]
     assert database.confirmed() == []
     assert database.ask("SELECT pubname FROM pg_publication") == []
 

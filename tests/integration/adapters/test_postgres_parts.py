@@ -21,6 +21,8 @@ from tests.integration.adapters.runs import once, topic_rows
 from tests.integration.adapters.test_postgres_capture import current
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 PROCESSES = 3
 FILL = "INSERT INTO people SELECT 'k' || n, 'n' || n, n FROM generate_series(1, 6000) n"
 

@@ -28,6 +28,8 @@ from tests.integration.adapters.places import CsvOrigin, SqlOrigin, SqlPlace, Sq
 from tests.integration.adapters.runs import background, once, until_idle
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 
 def compare(*files: Path, **options: Any) -> Report:
     """In this process, which starts quicker; the command has each side in one of its own."""
