@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 from stdnum.cn import uscc
 
 from exchange.contract import slug
@@ -160,7 +161,9 @@ class World:
         return self.user(name, (self.runtime.settings.registry.data_dir / f"{name}.password").read_text())
 
     def metric(self, name: str, **labels: str) -> float:
-        return self.runtime.metrics.registry.get_sample_value(name, labels) or 0.0
+        families = text_string_to_metric_families(self.runtime.metrics.text().decode())
+        samples = (sample for family in families for sample in family.samples)
+        return next((sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)), 0.0)
 
 
 @contextmanager
