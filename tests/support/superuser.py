@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from registry.access.keys import Keyring
 from registry.access.tokens import Tokens
@@ -58,15 +57,6 @@ class Superuser:
         producer.poll(0)  # answers the token callback
         producer.produce(topic, value, key=key, headers=headers)
         assert producer.flush(TIMEOUT_S) == 0
-
-    def configure(self, topic: str, name: str, value: str) -> None:
-        """Set a topic's setting by hand."""
-        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-        admin = AdminClient(self._config)
-        admin.poll(0)
-        for answer in admin.incremental_alter_configs([resource], request_timeout=TIMEOUT_S).values():
-            answer.result()
 
     def acls(self, client_id: str | None = None) -> frozenset[Acl]:
         """Return all ACLs at the broker, or those of one system."""

@@ -26,7 +26,6 @@ from exchange.registry_client import RegistryClient
 from tests.integration.adapters.places import SqlTarget, people
 from tests.integration.monitoring.scene import Scene
 from tests.support.catalogue import Catalogue
-from tests.support.superuser import Superuser
 
 DISK = "48m"
 MANY = 6  # requests that are refused: more than the share of faults that the service level allows
@@ -151,17 +150,6 @@ def without_database(scene: Scene, seconds: float) -> None:
         database.rollback()
     for each in asking:
         each.join()
-
-
-@contextmanager
-def replicas_missing(scene: Scene, topic: str) -> Iterator[None]:
-    """A topic that wants more replicas than the cluster has."""
-    root = Superuser(scene.node)
-    root.configure(topic, "min.insync.replicas", "2")
-    try:
-        yield
-    finally:
-        root.configure(topic, "min.insync.replicas", "1")
 
 
 @contextmanager
