@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup prometheus demo test long lint bench villages soak up down clean help
+.PHONY: setup prometheus demo test long questions lint bench villages soak up down clean help
 
 BIN := .venv/bin
 
@@ -17,6 +17,10 @@ test: prometheus ## Run the tests, with a real broker, PostgreSQL and MariaDB (�
 
 long: prometheus ## Run the longest tests: fuzzing, permission matrix, state machine (运行耗时较长的测试)
 	@$(BIN)/python -m pytest tests -m long -n 4 --dist loadfile --no-loadscope-reorder
+
+questions: setup ## Ask the API everything: fuzzing, permission matrix, state machine (接口穷举测试：模糊、权限矩阵、状态机)
+	@$(BIN)/python -m pytest tests/integration/registry/test_fuzz.py tests/integration/registry/test_permissions.py \
+		tests/integration/registry/test_sharing_machine.py -n 3 --dist loadfile
 
 lint: setup ## Check style and types (检查代码风格与类型)
 	@$(BIN)/ruff check .

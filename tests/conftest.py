@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from exchange.node import ports
 from tests.support.mariadb import mariadb, mariadb_url
 from tests.support.node import RunningNode, running_node
 from tests.support.postgres import postgres, postgres_url
@@ -12,6 +14,13 @@ from tests.support.postgres import postgres, postgres_url
 # How long an example takes is the machine's affair: what is asked is whether it is right.
 settings.register_profile("exchange", deadline=None)
 settings.load_profile("exchange")
+
+# Each worker of a run has ports of its own: two that look for a free one at the same moment would find the same.
+WORKERS = 8
+_first, _last = ports.UNASSIGNED
+_width = (_last - _first) // WORKERS
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+ports.UNASSIGNED = (_first + _worker * _width, _first + (_worker + 1) * _width - 1)
 
 __all__ = ["mariadb", "mariadb_url", "node", "postgres", "postgres_url"]
 

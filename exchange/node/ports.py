@@ -66,11 +66,15 @@ def require_free(ports: list[Port]) -> None:
             raise port.taken()
 
 
+_given: set[int] = set()  # by this process: what was given and is not listened on yet is not free
+
+
 def free_ports(count: int) -> list[int]:
-    """Return ``count`` different ports of loopback that nothing listens on."""
-    found: set[int] = set()
+    """Return ``count`` different ports of loopback that nothing listens on, none of them returned before."""
+    found: list[int] = []
     while len(found) < count:
         candidate = Port(LOOPBACK, random.randint(*UNASSIGNED), "", Text("", ""))  # noqa: S311 - not a secret
-        if candidate.number not in found and candidate.free():
-            found.add(candidate.number)
-    return list(found)
+        if candidate.number not in _given and candidate.free():
+            _given.add(candidate.number)
+            found.append(candidate.number)
+    return found

@@ -56,7 +56,7 @@ EMPTY = {
 
 # Alerts whose condition was not caused here, each with its reason; promtool's unit test is all that is known of them.
 ONLY_PROMTOOL = {
-    "ExchangeKafkaPartitionsAtRisk": "takes a second broker: min.insync.replicas above what one has left the gauge at 0",
+    "ExchangeKafkaPartitionsAtRisk": "takes a second broker; min.insync.replicas alone left the gauge at 0",
 }
 
 
