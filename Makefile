@@ -15,7 +15,7 @@ demo: setup ## Show the main job on real data, in under two minutes (用真实�
 test: prometheus ## Run the tests, with a real broker, PostgreSQL and MariaDB (运行测试)
 	@$(BIN)/python -m pytest tests -m "not long" -n 4 --dist loadfile --no-loadscope-reorder
 
-long: prometheus ## Run the longest tests: fuzzing, permission matrix, state machine (运行耗时较长的测试)
+long: prometheus ## Run the longest tests too: monitoring, backup, soak, fuzzing (运行耗时较长的测试：监控、备份、强制终止、模糊)
 	@$(BIN)/python -m pytest tests -m long -n 4 --dist loadfile --no-loadscope-reorder
 
 questions: setup ## Ask the API everything: fuzzing, permission matrix, state machine (接口穷举测试：模糊、权限矩阵、状态机)
