@@ -6,6 +6,7 @@ by ``adapters.postgres_values``, which tells what is wrong with which row. So th
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -57,6 +58,8 @@ class ColumnReader:
         """Return the rows in whole lines of COPY; None when they are to be looked at one by one."""
         escapes = data.count(b"\\")
         if len(data) > LARGEST_ROW or (escapes and escapes != data.count(b"\\N")):
+            return None
+        if data.startswith(BOM_UTF8):  # Arrow would take it for a mark of the encoding, and it is the first value's
             return None
         try:
             table = csv.read_csv(pa.BufferReader(data), self._read, _PARSE, self._convert)

@@ -116,6 +116,16 @@ def test_escapes_are_left_to_the_reader_of_rows(escaped: str) -> None:
     assert rejects == []
 
 
+def test_a_first_value_that_begins_with_a_byte_order_mark_keeps_it() -> None:
+    items = (Item("id", "编号", ItemType.TEXT, length=9, primary_key=True),)
+    kinds = (ColumnKind(TEXT_OID, -1),)
+    data = "\ufeffa\nb\n".encode()
+    quick = ColumnReader(record_schema("x", items), items, kinds).rows(data)
+    rows, _ = RowReader("t", items, ["id"], kinds, UTC).batch(data)
+    assert rows == [("\ufeffa",), ("b",)]
+    assert quick is None or list(quick) == rows
+
+
 @given(st.text(st.sampled_from("0123456789Xx１ "), min_size=17, max_size=19) | st.sampled_from([*RIGHT, *WRONG]))
 def test_citizen_ids_are_judged_by_column_as_one_by_one(text: str) -> None:
     right = HAS_CHECK_CHARACTER[Check.CITIZEN_ID]
