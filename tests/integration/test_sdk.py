@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import pytest
 from exchange import Publisher, Subscriber
 from exchange.errors import BadRecord, Fenced
 from exchange.items import Row
+from exchange.publisher import Batch
 from tests.support.catalogue import Catalogue, Office
 from tests.support.node import RunningNode
 from tests.support.wait import wait_until
@@ -52,6 +54,27 @@ def test_rows_and_deletes_come_out_as_they_went_in(parties: tuple[Office, Office
         assert publisher.state().keys() == {b"k1"}
     assert received(reader, code) == [("k1", ANNA), ("k2", ("k2", "某人", None, None)), ("k2", None)]
     assert received(reader, code) == [], "what is done is not handed out again"
+
+
+def put_one(publisher: Publisher, batch: Batch) -> None:
+    batch.put_encoded(*publisher.encode(ANNA))
+
+
+def put_many(publisher: Publisher, batch: Batch) -> None:
+    batch.put_all(*publisher.encode_rows([ANNA]))
+
+
+@pytest.mark.parametrize("put", [put_one, put_many])
+def test_who_is_fenced_in_the_midst_of_a_batch_is_told_so(
+    parties: tuple[Office, Office, str], put: Callable[[Publisher, Batch], None]
+) -> None:
+    owner, _reader, code = parties
+    first = Publisher.open(owner.settings, code)
+    batch = first.batch()
+    put(first, batch)
+    with Publisher.open(owner.settings, code), pytest.raises(Fenced):
+        wait_until(lambda: put(first, batch), 20, "being fenced: librdkafka learns of it in a thread of its own")
+    first.close()
 
 
 def test_a_batch_with_an_error_in_it_never_was(parties: tuple[Office, Office, str]) -> None:
