@@ -151,6 +151,10 @@ REGISTRY = {
         "Notices to systems, on the bus and by webhook", "发给业务系统的通知数", "way", "outcome"
     ),
     "exchange_http_request_seconds": _histogram("HTTP answers", "HTTP 应答用时", "method", "route", "status"),
+    "exchange_http_faults_total": _counter(
+        "HTTP answers with a status of 500 or above; from 0 on, so that the first one is seen",
+        "状态码 500 及以上的 HTTP 应答数",
+    ),
     "exchange_subjects": _gauge("Subjects of the schema registry", "模式登记中的主题数"),
     "exchange_audit_entries": _gauge("Entries in the audit's chain", "审计链条目数"),
     "exchange_audit_head_entries": _gauge(

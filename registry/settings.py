@@ -180,6 +180,9 @@ class MetricsGroup(Group):
         examples=["440000-jk-prometheus"],
     )
     refresh_s: float = Field(default=15.0, ge=0, le=3600, description="oldest that counts from the database may be")
+    slow_refresh_s: float = Field(
+        default=300.0, ge=0, le=86400, description="the same of drift and evaluation, which change by the day"
+    )
     silent_s: float = Field(default=60.0, gt=0, le=86400, description="seconds without a word of an adapter")
 
 

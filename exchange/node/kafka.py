@@ -22,6 +22,7 @@ STOP_TIMEOUT_S = 30.0
 FORMAT_TIMEOUT_S = 60
 LOGGING = Path("deploy/kafka/log4j2.xml")
 METRICS = Path("deploy/kafka/metrics.yml")
+ONCE = "-XX:TieredStopAtLevel=1"  # who runs for a second does not live to enjoy optimised code
 OPTIONS = ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
 
 
@@ -46,7 +47,8 @@ def prepare_broker(settings: NodeSettings, layout: Layout) -> None:
     write_private(properties, render(settings, layout, broker_password(layout)))
     if (layout.kafka / "meta.properties").exists():
         return
-    argv = [*_jvm(settings, layout), "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)]
+    java = _jvm(settings, layout, ONCE)
+    argv = [*java, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)]
     answer = subprocess.run(  # noqa: S603 - our own arguments
         argv, env=_environment(), capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, check=False
     )
@@ -70,11 +72,13 @@ def _agent(settings: NodeSettings) -> list[str]:
     return [f"-javaagent:{agent}={LOOPBACK}:{settings.node.metrics_port}:{checkout() / METRICS}"]
 
 
-def _jvm(settings: NodeSettings, layout: Layout) -> list[str]:
+def _jvm(settings: NodeSettings, layout: Layout, *more: str) -> list[str]:
     return [
         find_java(),
         f"-Xmx{settings.kafka.heap}",
         *OPTIONS,
+        *settings.kafka.jvm_options,
+        *more,
         f"-Dlog4j2.configurationFile={(checkout() / LOGGING).as_uri()}",
         f"-Dexchange.logs={layout.logs}",
         f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={layout.jwks_url}",

@@ -56,6 +56,9 @@ class BrokerGroup(Group):
     ca_file: Path | None = Field(default=None, description="certificate authority of the cluster", examples=["ca.pem"])
     home: Path | None = Field(default=None, description="an unpacked Kafka 4", examples=["kafka_2.13-4.3.0"])
     heap: str = Field(default="1g", pattern=r"^\d+[mMgG]$", description="memory of the broker", examples=["1g"])
+    jvm_options: list[str] = Field(
+        default=[], description="more options of the broker's Java", examples=["-XX:TieredStopAtLevel=1"]
+    )
 
 
 class NodeSettings(BaseModel):

@@ -23,8 +23,6 @@ from registry.sharing.domain import GrantState, RequestState
 
 log = logging.getLogger(__name__)
 
-SLOW_S = 300.0  # between two counts of what takes long and changes by the day
-
 
 class Observer:
     """Sets the registry's gauges every ``metrics.refresh_s`` seconds."""
@@ -73,7 +71,7 @@ class Observer:
                 self._metrics.set(name, value)
         if time.monotonic() >= self._slow_due:
             self._look_slowly()
-            self._slow_due = time.monotonic() + SLOW_S
+            self._slow_due = time.monotonic() + self._settings.metrics.slow_refresh_s
 
     def _look_slowly(self) -> None:
         limits = Limits.of(self._settings.evaluation, self._clock())

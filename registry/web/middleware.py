@@ -86,6 +86,8 @@ class Measured:
             self.metrics.observe(
                 "exchange_http_request_seconds", seconds, method=method, route=route, status=str(status)
             )
+            if status >= SERVER_ERRORS:
+                self.metrics.add("exchange_http_faults_total")
             _tell(method, route, status, seconds)
 
 

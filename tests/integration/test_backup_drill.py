@@ -17,7 +17,7 @@ from registry.enforcement.acls import Acl
 from tests.support import tokens
 from tests.support.catalogue import Catalogue, Office
 from tests.support.clients import TOPIC_REFUSED, Librdkafka
-from tests.support.node import RunningNode, running_node
+from tests.support.node import BRIEF, RunningNode, running_node
 from tests.support.superuser import Superuser
 
 ROWS = 5
@@ -51,7 +51,7 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
 
 @pytest.mark.long
 def test_backup_wipe_restore(tmp_path: Path) -> None:
-    with running_node(tmp_path / "var") as node:
+    with running_node(tmp_path / "var", jvm_options=BRIEF) as node:
         catalogue = Catalogue(node)
         owner, reader, foreign = (catalogue.office(word) for word in ("owner", "reader", "foreign"))
         code = catalogue.resource(owner)

@@ -34,7 +34,7 @@ from exchange.values import parse
 from tests.integration.adapters.places import SqlOrigin, SqlTarget, World, people, write_file
 from tests.integration.adapters.runs import once, until_idle
 from tests.support.catalogue import PEOPLE, Catalogue
-from tests.support.node import RunningNode, running_node
+from tests.support.node import BRIEF, RunningNode, running_node
 from tests.support.superuser import Headers, Superuser
 from tests.support.wait import wait_until
 
@@ -50,7 +50,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUICK.items():
             patch.setenv(name, value)
-        with running_node(tmp_path_factory.mktemp("quick") / "var") as node:
+        with running_node(tmp_path_factory.mktemp("quick") / "var", jvm_options=BRIEF) as node:
             yield node
 
 

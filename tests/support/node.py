@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.node import service
+from exchange.node.kafka import ONCE
 from exchange.node.layout import Layout
 from exchange.node.ports import free_ports
 from exchange.node.settings import BrokerGroup, NodeGroup, NodeSettings
+
+BRIEF = (ONCE,)  # a broker that lives for some minutes: half the processor time of its start
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,12 @@ class RunningNode:
 
 
 def node_settings(
-    directory: Path, *, heap: str = "1g", division: str = "440000", metrics_port: int = 0
+    directory: Path,
+    *,
+    heap: str = "1g",
+    division: str = "440000",
+    metrics_port: int = 0,
+    jvm_options: Sequence[str] = (),
 ) -> NodeSettings:
     registry, client, internal, controller = free_ports(4)
     group = NodeGroup(
@@ -51,16 +59,19 @@ def node_settings(
         controller_port=controller,
         metrics_port=metrics_port,
     )
-    return NodeSettings(node=group, kafka=BrokerGroup(heap=heap))
+    return NodeSettings(node=group, kafka=BrokerGroup(heap=heap, jvm_options=list(jvm_options)))
 
 
 @contextmanager
-def running_node(directory: Path, *, division: str = "440000", metrics_port: int = 0) -> Iterator[RunningNode]:
+def running_node(
+    directory: Path, *, division: str = "440000", metrics_port: int = 0, jvm_options: Sequence[str] = ()
+) -> Iterator[RunningNode]:
     """A node of the test's own, to be killed as it likes; stopped afterwards whatever happened.
 
-    ``metrics_port``: where the broker shows its own metrics; 0: nowhere, as most tests do not ask.
+    ``metrics_port``: where the broker shows its own metrics; 0: nowhere, as most tests do not ask. ``jvm_options``:
+    BRIEF where no speed is measured.
     """
-    settings = node_settings(directory, division=division, metrics_port=metrics_port)
+    settings = node_settings(directory, division=division, metrics_port=metrics_port, jvm_options=jvm_options)
     try:
         service.up(settings)
         yield RunningNode(settings)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -17,6 +18,10 @@ from stdnum.cn import uscc
 
 from exchange.contract import slug
 from exchange.items import Item, ItemType
+from registry.catalogue import directory
+from registry.database import Database, database_url
+from registry.migrate import migrate
+from registry.organisation import divisions
 from registry.runtime import Runtime, build
 from registry.settings import AccountsGroup, BrokerGroup, DatabaseGroup, EnforcerGroup, RegistryGroup, Settings
 from registry.web.app import create_app
@@ -173,18 +178,36 @@ def world(directory: Path, url: str | None = None, **groups: Any) -> Iterator[Wo
     settings = Settings(
         **{
             "registry": RegistryGroup(data_dir=directory, key_delay_s=0, receipt_grace_s=5),
-            "database": DatabaseGroup(url=url or f"sqlite:///{directory}/registry.db"),
+            "database": DatabaseGroup(url=url),
             "accounts": AccountsGroup(change_first=False),
             "broker": NOWHERE,
             "enforcer": EnforcerGroup(),
             **groups,
         }
     )
+    known = database_url(settings)
+    if known.drivername == "sqlite" and not (file := Path(known.database or "")).exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_bytes(_first_database())
     runtime = build(settings, clock)
     try:
         yield World(runtime, clock)
     finally:
         runtime.database.close()
+
+
+@cache
+def _first_database() -> bytes:
+    """A database without a user, as a first start makes it: the same each time, so it is made once a process."""
+    with TemporaryDirectory() as place:
+        file = Path(place) / "registry.db"
+        database = Database(f"sqlite:///{file}")
+        migrate(database)
+        with database.write() as session:
+            divisions.seed(session)
+            directory.seed(session)
+        database.close()
+        return file.read_bytes()
 
 
 def new_uscc(division: str) -> str:

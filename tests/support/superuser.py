@@ -44,11 +44,15 @@ class Superuser:
         made.poll(0)  # answers the token callback
         return made
 
+    def admin(self) -> AdminClient:
+        """Return the broker's administration, without the registry's words for it."""
+        made = AdminClient(self._config)
+        made.poll(0)  # answers the token callback
+        return made
+
     def members_ever(self, group: str) -> bool:
         """Return whether the broker knows this group."""
-        admin = AdminClient(self._config)
-        admin.poll(0)
-        listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
+        listed = self.admin().list_consumer_groups(request_timeout=TIMEOUT_S).result()
         return group in {found.group_id for found in listed.valid or ()}
 
     def produce(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> None:

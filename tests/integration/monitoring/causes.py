@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +28,9 @@ from exchange.registry_client import RegistryClient
 from tests.integration.adapters.places import SqlTarget, people
 from tests.integration.monitoring.scene import Scene
 from tests.support.catalogue import Catalogue
+from tests.support.second_broker import FIRST, SECOND, second_broker
+from tests.support.superuser import Superuser
+from tests.support.wait import wait_until
 
 DISK = "48m"
 MANY = 6  # requests that are refused: more than the share of faults that the service level allows
@@ -136,7 +141,7 @@ def without_database(scene: Scene, seconds: float) -> None:
     until = time.monotonic() + seconds
 
     def change(catalogue: Catalogue) -> None:
-        while time.monotonic() < until:  # a counter that begins with its first event shows no increase: it takes more
+        while time.monotonic() < until:  # to the end: who looks for the alert looks after that
             with suppress(ExchangeError):
                 catalogue.office("late")
 
@@ -150,6 +155,28 @@ def without_database(scene: Scene, seconds: float) -> None:
         database.rollback()
     for each in asking:
         each.join()
+
+
+@contextmanager
+def replica_lost(scene: Scene) -> Iterator[None]:
+    """A topic has a copy at a second broker, which ends; at the end of the block it is back, and the topic goes."""
+    topic = "replicated"
+    with second_broker(scene.node.settings, scene.node.layout) as second:
+        admin = Superuser(scene.node).admin()
+        wait_until(lambda: SECOND in admin.list_topics(timeout=10).brokers, 60, "the second broker has joined")
+        made = admin.create_topics([NewTopic(topic, 1, replica_assignment=[[FIRST, SECOND]])])
+        made[topic].result(20)
+        second.stop()
+        try:
+            yield
+        finally:
+            second.start()
+            wait_until(lambda: _in_sync(admin, topic), 60, "the copy is whole again")
+            admin.delete_topics([topic])[topic].result(20)
+
+
+def _in_sync(admin: AdminClient, topic: str) -> bool:
+    return SECOND in admin.list_topics(topic, timeout=10).topics[topic].partitions[0].isrs
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from exchange.node.postgres import temporary_cluster
 from tests.integration.adapters.places import CsvOrigin, SqlTarget, World, people, write_file
 from tests.integration.adapters.postgres_places import PostgresOrigin
 from tests.support.catalogue import Catalogue
-from tests.support.node import RunningNode, running_node
+from tests.support.node import BRIEF, RunningNode, running_node
 from tests.support.prometheus import ROOT, Prometheus, prometheus
 
 RULES = ROOT / "deploy/prometheus/rules"
@@ -27,6 +27,7 @@ MONITOR = "440000-jk-prometheus"
 REGISTRY = {
     "EXCHANGE_METRICS_MONITORS": MONITOR,
     "EXCHANGE_METRICS_REFRESH_S": "1",
+    "EXCHANGE_METRICS_SLOW_REFRESH_S": "2",
     "EXCHANGE_METRICS_SILENT_S": "25",
     "EXCHANGE_RECONCILIATION_INTERVAL_S": "1",
     "EXCHANGE_REGISTRY_RECEIPT_GRACE_S": "2",
@@ -108,7 +109,7 @@ def scene(directory: Path, environment: dict[str, str], certificate: Path) -> It
     (metrics, cluster_port, *adapter_ports) = free_ports(5)
     with (
         temporary_cluster(cluster_port) as cluster,
-        running_node(directory / "var", metrics_port=metrics) as node,
+        running_node(directory / "var", metrics_port=metrics, jvm_options=BRIEF) as node,
     ):
         catalogue = Catalogue(node)
         owner, reader = catalogue.office("owner"), catalogue.office("reader", "440600")

@@ -18,7 +18,7 @@ from registry.enforcement.broker import client_config
 from registry.enforcement.fence import Fence
 from registry.runtime import keyring_of
 from registry.settings import BrokerGroup, DatabaseGroup, EnforcerGroup, ReconciliationGroup, RegistryGroup, Settings
-from tests.support.node import node_settings
+from tests.support.node import BRIEF, node_settings
 from tests.support.registry_world import World, world
 from tests.support.wait import wait_until
 
@@ -72,9 +72,10 @@ class LoneBroker:
         return {**config, "oauth_cb": login, "client.id": subject}
 
 
-@pytest.fixture(scope="package")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneBroker]:
-    node = node_settings(tmp_path_factory.mktemp("broker") / "var", heap="512m")
+@contextmanager
+def lone_broker(directory: Path) -> Iterator[LoneBroker]:
+    """Start a broker in ``directory``; it answers when the block begins."""
+    node = node_settings(directory, heap="512m", jvm_options=BRIEF)
     layout = Layout.of(node.node.data_dir)
     layout.prepare()
     lone = LoneBroker(
@@ -91,6 +92,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneBroker]:
         yield lone
     finally:
         broker_part(layout).stop()
+
+
+@pytest.fixture(scope="package")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneBroker]:
+    with lone_broker(tmp_path_factory.mktemp("broker") / "var") as lone:
+        yield lone
 
 
 def _answers(lone: LoneBroker) -> bool:
