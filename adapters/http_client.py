@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,13 +9,13 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import certifi
 import httpx
 from pydantic import Field
 
 from adapters.spec import PartConfig
 from exchange.errors import BackOff, ConfigError, ExchangeError, NotConnected
 from exchange.text import Text
+from exchange.trust import trusted
 
 REQUEST_TIMEOUT, TOO_EARLY, TOO_MANY = 408, 425, 429
 SERVER_ERRORS = 500
@@ -44,8 +43,8 @@ class CallConfig(PartConfig):
 
 def open_client(config: CallConfig) -> httpx.Client:
     """Return a client that follows no redirects and takes no proxy from the environment. Errors: OSError."""
-    trusted = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else certifi.where())
-    return httpx.Client(timeout=config.timeout_s, verify=trusted, follow_redirects=False, trust_env=False)
+    verify = trusted(config.url, config.ca_file)
+    return httpx.Client(timeout=config.timeout_s, verify=verify, follow_redirects=False, trust_env=False)
 
 
 def host_of(url: str) -> str:

@@ -11,6 +11,7 @@ import httpx
 from exchange.errors import ExchangeError, LoginFailed, NotFound, Refused, RegistryUnavailable
 from exchange.settings import RegistrySettings
 from exchange.text import process_lang
+from exchange.trust import trusted
 
 UNAUTHORIZED, NOT_FOUND, SERVER_ERRORS = 401, 404, 500
 BINARY = "application/octet-stream"
@@ -32,7 +33,7 @@ class RegistryHttp:
     def __init__(self, settings: RegistrySettings, login: Login) -> None:
         self.url = settings.url.rstrip("/")
         self._login = login
-        verify: Any = str(settings.ca_file) if settings.ca_file else True
+        verify = trusted(self.url, settings.ca_file)
         self._http = httpx.Client(base_url=self.url, timeout=settings.timeout_s, verify=verify)
         self._token = ""
         self._token_until = 0.0

@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -16,6 +15,7 @@ import httpx
 from exchange.errors import LoginFailed, RegistryUnavailable
 from exchange.settings import RegistrySettings
 from exchange.text import Text
+from exchange.trust import trusted
 
 PATIENCE_S = 600.0  # as long as the registry waits for the provider
 DONE = Text("You are signed in; this window can be closed.", "登录成功，可关闭此窗口。")
@@ -46,9 +46,8 @@ def sign_in(settings: RegistrySettings, port: int, show: Callable[[str], object]
         show(f"{url}/oauth2/oidc/login?{query}")
         code = waiting.code()
     form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
-    verify: Any = str(settings.ca_file) if settings.ca_file else True
     try:
-        with httpx.Client(base_url=url, timeout=settings.timeout_s, verify=verify) as http:
+        with httpx.Client(base_url=url, timeout=settings.timeout_s, verify=trusted(url, settings.ca_file)) as http:
             redeemed = http.post("/oauth2/token", data=form)
             answer = redeemed.json() if redeemed.is_success else {}
             if "refresh_token" not in answer:

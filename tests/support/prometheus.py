@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,10 @@ class Prometheus:
     """One that scrapes."""
 
     url: str
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, verify=False))
 
     def get(self, path: str, **params: Any) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False).json()
+        answer = self.client.get(f"{self.url}/api/v1/{path}", params=params).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
