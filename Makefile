@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup prometheus demo test long questions lint bench villages soak up down clean help
+.PHONY: setup prometheus demo test long proofs lint bench villages soak up down clean help
 
 BIN := .venv/bin
 
@@ -18,9 +18,10 @@ test: prometheus ## Run the tests, with a real broker, PostgreSQL and MariaDB (�
 long: prometheus ## Run the longest tests too: monitoring, backup, soak, fuzzing (运行耗时较长的测试：监控、备份、强制终止、模糊)
 	@$(BIN)/python -m pytest tests -m long -n 4 --dist loadfile --no-loadscope-reorder
 
-questions: setup ## Ask the API everything: fuzzing, permission matrix, state machine (接口穷举测试：模糊、权限矩阵、状态机)
-	@$(BIN)/python -m pytest tests/integration/registry/test_fuzz.py tests/integration/registry/test_permissions.py \
-		tests/integration/registry/test_sharing_machine.py -n 3 --dist loadfile
+proofs: prometheus ## Ask the API everything, make every alert fire, restore a backup (接口穷举、告警逐一触发、备份恢复)
+	@$(BIN)/python -m pytest tests/integration/monitoring tests/integration/registry/test_fuzz.py \
+		tests/integration/registry/test_permissions.py tests/integration/registry/test_sharing_machine.py \
+		tests/integration/test_backup_drill.py -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style and types (检查代码风格与类型)
 	@$(BIN)/ruff check .

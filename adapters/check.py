@@ -18,6 +18,7 @@ from exchange.errors import ExchangeError, NotGranted
 from exchange.items import Check as ItemCheck
 from exchange.items import Item, Row
 from exchange.kafka import Broker
+from exchange.log import log_name
 from exchange.registry_client import RegistryClient
 from exchange.text import Text
 
@@ -50,6 +51,7 @@ class Check:
         """``show``: personal values are shown too."""
         self.rows: list[list[str]] = []  # the first rows of a source, sensitive values masked
         self._show = show
+        self._log = ""  # of the topic, once the broker has told of it
         self.columns: list[str] = []
         self._config = config
         self._settings = config.settings
@@ -95,10 +97,11 @@ class Check:
                 include_authorized_operations=True,
                 request_timeout=ANSWER_TIMEOUT_S,
             )
-            allowed = set(asked[contract.topic].result(ANSWER_TIMEOUT_S).authorized_operations or ())
+            told = asked[contract.topic].result(ANSWER_TIMEOUT_S)
         except KafkaException as exc:
             raise broker.translate(exc, contract.topic) from exc
-        missing = sorted(operation.name for operation in needed - allowed)
+        self._log = log_name(contract.topic, told.topic_id)
+        missing = sorted(operation.name for operation in needed - set(told.authorized_operations or ()))
         if missing:
             raise NotGranted(client_id=broker.client_id, target=contract.topic, reason=", ".join(missing))
         return f"{contract.topic}: {', '.join(sorted(operation.name for operation in needed))}"
@@ -130,7 +133,7 @@ class Check:
         sink = self._config.sink(contract)
         try:
             sink.connect()
-            positions = sink.positions(contract.topic)
+            positions = sink.positions(self._log) if self._log else {}
         finally:
             sink.close()
         offsets = ", ".join(f"{partition}: {offset}" for partition, offset in sorted(positions.items())) or "-"

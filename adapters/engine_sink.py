@@ -44,6 +44,7 @@ class SinkEngine:
         self._subscriber: Subscriber | None = None
         self._sink: Sink | None = None
         self._columns: ChangeReader | None = None  # of a destination that takes columns
+        self._log = ""  # what lands, and up to where
         self._expected: dict[int, int] = {}
         self._owed = True  # receipts of an earlier run may be unsent
         self._forwarded = 0.0
@@ -164,7 +165,7 @@ class SinkEngine:
         offsets = next_offsets(records)
         now_ms = time.time_ns() // 1_000_000
         landing = Landing(
-            topic=contract.topic,
+            log=self._log,
             changes=[(record.key, record.row) for record in rows] if columns is None else columns,
             positions={part: (self._expected.get(part, 0), offset) for part, offset in offsets.items()},
             receipts=landed_receipts(good, contract, subscriber.client_id, self._run.name, sink.landing_id(), now_ms),
@@ -268,11 +269,11 @@ class SinkEngine:
         sink.connect()
         return sink
 
-    def _assigned(self, topic: str) -> Mapping[int, int]:
+    def _assigned(self, log: str) -> Mapping[int, int]:
         assert self._sink is not None
         self._overlap.wait()
-        known = self._sink.positions(topic)
-        self._expected = dict(known)
+        known = self._sink.positions(log)
+        self._log, self._expected = log, dict(known)
         return known
 
     def _disconnect(self) -> None:

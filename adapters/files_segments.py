@@ -22,6 +22,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Integer,
     MetaData,
@@ -31,12 +32,14 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import sqlite
 
 from adapters.files_writers import Form, Writer, to_parquet
 from adapters.protocol import Landing
+from exchange.log import topic_of
 
 METADATA = MetaData()
 OPEN, SEALING, SEALED = "open", "sealing", "sealed"
@@ -50,7 +53,7 @@ SEGMENT = Table(
     Column("state", String(8), nullable=False),
     Column("layout", Text, nullable=False),  # of a line: what differs needs another file
     Column("form", String(8), nullable=False),
-    Column("topic", String(249), nullable=False),
+    Column("topic", String(249), key="log", nullable=False),
     Column("schema_id", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
@@ -133,12 +136,17 @@ class Segments:
             connection.execute(sqlite.insert(BATCH).on_conflict_do_nothing(), batches)
         return rows + segment.deletes + deletes, size
 
-    def seal(self, connection: Connection, *, others: bool = False) -> None:
-        """Say that the open file is finished; ``others``: only if its lines are not those of today."""
-        statement = update(SEGMENT).where(SEGMENT.c.state == OPEN).values(state=SEALING, sealed_ms=_now_ms())
-        if others:
-            statement = statement.where(SEGMENT.c.layout != self._naming.layout)
-        connection.execute(statement)
+    def seal(self, connection: Connection) -> None:
+        """Say that the open file is finished."""
+        self._seal(connection, true())
+
+    def seal_others(self, connection: Connection) -> None:
+        """Say that the open file is finished if its lines are not those of today."""
+        self._seal(connection, SEGMENT.c.layout != self._naming.layout)
+
+    def _seal(self, connection: Connection, which: ColumnElement[bool]) -> None:
+        open_one = update(SEGMENT).where(SEGMENT.c.state == OPEN, which)
+        connection.execute(open_one.values(state=SEALING, sealed_ms=_now_ms()))
 
     def deliver(self, connection: Connection, landing_id: str) -> None:
         """Bring finished files into the folder; repeated after a kill, it goes on where it was."""
@@ -148,7 +156,8 @@ class Segments:
             connection.execute(delete(BATCH).where(BATCH.c.number == segment.number))
 
     def _current(self, connection: Connection, landing: Landing, landing_id: str) -> Any:
-        self.seal(connection, others=True)
+        self.seal_others(connection)
+        self._seal(connection, SEGMENT.c.log != landing.log)  # offsets of two logs are not one range
         found = connection.execute(select(SEGMENT).where(SEGMENT.c.state == OPEN)).first()
         if found is not None:
             return found
@@ -157,7 +166,7 @@ class Segments:
             "state": OPEN,
             "layout": self._naming.layout,
             "form": self._naming.form,
-            "topic": landing.topic,
+            "log": landing.log,
             "schema_id": self._naming.schema_id,
             "bytes": 0,
             "rows": 0,
@@ -232,7 +241,7 @@ def _manifest(segment: Any, landing_id: str, content: Path, batches: Iterable[st
         "file": segment.name,
         "number": segment.number,
         "format": segment.form,
-        "topic": segment.topic,
+        "topic": topic_of(segment.log),
         "schema_id": segment.schema_id,
         "rows": segment.rows,
         "deletes": segment.deletes,

@@ -69,17 +69,17 @@ class Outbox:
                 _METADATA.create_all(connection)
                 return self._ledger.open(connection, from_nothing=False)
 
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``topic``."""
+    def positions(self, log: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``log``."""
         with translated(self._problem), self._opened().connect() as connection:
-            return self._ledger.positions(connection, topic)
+            return self._ledger.positions(connection, log)
 
     def keep(self, landing: Landing, deliveries: Sequence[tuple[str, bytes]]) -> None:
         """Keep a landing to be sent; its position is moved. Errors: Fenced."""
         rows = [{"id": name, "body": body, "refused": 0} for name, body in deliveries]
         held = [{"body": receipt.to_bytes().decode()} for receipt in landing.receipts]
         with translated(self._problem), self._opened().begin() as connection:
-            self._ledger.move(connection, landing.topic, landing.positions)
+            self._ledger.move(connection, landing.log, landing.positions)
             if rows:
                 connection.execute(insert(_DELIVERY), rows)
             if held:

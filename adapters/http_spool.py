@@ -122,10 +122,10 @@ class Spool:
                 self._waiting = connection.execute(select(func.count()).select_from(_RECORD)).scalar() or 0
                 return self._ledger.open(connection, from_nothing=False)
 
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``topic``."""
+    def positions(self, log: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``log``."""
         with translated(self._problem), self._opened().connect() as connection:
-            return self._ledger.positions(connection, topic)
+            return self._ledger.positions(connection, log)
 
     def keep(self, landing: Landing) -> None:
         """Keep a landing for the reader. Errors: Fenced; NotConnected while as much waits as may wait."""
@@ -137,7 +137,7 @@ class Spool:
         encode, schema = self._encode, self._schema
         rows = [(schema, key, None if row is None else encode(row)) for key, row in landing.changes]
         with translated(self._problem), self._opened().begin() as connection:
-            self._ledger.move(connection, landing.topic, landing.positions)
+            self._ledger.move(connection, landing.log, landing.positions)
             if rows:
                 connection.exec_driver_sql(_INSERT, rows)
             last = connection.execute(select(func.max(_RECORD.c.seq))).scalar() or 0

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from exchange.contract import Contract
 from exchange.items import Item, Row
+from exchange.log import topic_of
 from exchange.receipts import Receipt
 from exchange.text import Text
 
@@ -118,14 +119,20 @@ class Source(Protocol):
 class Landing:
     """What one landing transaction holds.
 
-    ``changes``: (key, row) in the topic's order, row None for a delete. ``positions``: for each partition
-    (expected, next): the offset that the destination must be at (0: it has none), and the offset after this landing.
+    ``log``: topic and its id (exchange.log). ``changes``: (key, row) in the log's order, row None for a delete.
+    ``positions``: for each partition (expected, next): the offset that the destination must be at (0: it has none), and
+    the offset after this landing.
     """
 
-    topic: str
+    log: str
     changes: Changes
     positions: Mapping[int, tuple[int, int]]
     receipts: Sequence[Receipt] = field(default=())
+
+    @property
+    def topic(self) -> str:
+        """The name of the log's topic."""
+        return topic_of(self.log)
 
 
 class Sink(Protocol):
@@ -137,8 +144,8 @@ class Sink(Protocol):
     def landing_id(self) -> str:
         """Return the destination's own id: made when its position table is made."""
 
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``topic`` that has landed something."""
+    def positions(self, log: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``log`` that has landed something."""
 
     def write(self, landing: Landing) -> None:
         """Apply all of ``landing`` in one transaction, or nothing. Errors: Fenced: a position is not as expected."""

@@ -251,7 +251,7 @@ class Comparison:
 
     def _positions(self, sink: Sink) -> Mapping[int, int]:
         sink.connect()
-        return dict(sink.positions(self._topic.contract.topic))
+        return dict(sink.positions(self._topic.log))
 
 
 def _digest(seen: Seen | None) -> int:

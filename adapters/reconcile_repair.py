@@ -97,7 +97,7 @@ class Landed:
         for left in range(TRIES - 1, -1, -1):
             began = datetime.now(UTC)
             self._sink.connect()
-            positions = dict(self._sink.positions(self._topic.contract.topic))
+            positions = dict(self._sink.positions(self._topic.log))
             found = self._topic.records(keys, positions)
             due = [(key, record) for key in keys if not (record := found.get(key, Record())).newer]
             try:
@@ -118,7 +118,7 @@ class Landed:
             for key, record in some:
                 with suppress(BadWire):  # no row: it stays a difference, until its publisher puts it right
                     changes.append((key, None if record.value is None else self._topic.row(record.value)))
-            self._sink.write(Landing(self._topic.contract.topic, changes, stays))
+            self._sink.write(Landing(self._topic.log, changes, stays))
 
 
 def _busy(status: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from adapters.reconcile_words import Record
 from exchange.codec import BadWire, RecordCodec
 from exchange.items import Row
 from exchange.kafka import Broker
+from exchange.log import log_of
 from exchange.publisher import BATCH_HEADER, row_digest
 from exchange.readback import read_back
 from exchange.receipts import record_digest
@@ -31,6 +32,7 @@ class TopicSide:
         self._broker = Broker.of(settings, self._registry)
         self.contract = contract = self._registry.contract(settings.adapter.resource)
         self._codec = RecordCodec(contract.schema, contract.schema_id, self._registry.schema)
+        self.log = log_of(self._broker, contract.topic)
         self._group = f"{self._broker.client_id}.{settings.adapter.name}.reconcile"
 
     def tally(self, due: Mapping[int, int] | None) -> Tally:

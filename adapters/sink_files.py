@@ -113,7 +113,7 @@ class FilesSink:
             self._ledger.made_table(connection)
             self._landing = self._ledger.open(connection, from_nothing=False)
             segments.prepare(connection)
-            segments.seal(connection, others=True)
+            segments.seal_others(connection)
         with self._transaction() as connection:
             segments.deliver(connection, self._landing)
             self._open_since = segments.open_since(connection)
@@ -123,17 +123,17 @@ class FilesSink:
         """Return the destination's own id."""
         return self._landing
 
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``topic``."""
+    def positions(self, log: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``log``."""
         with self._transaction() as connection:
-            return self._ledger.positions(connection, topic)
+            return self._ledger.positions(connection, log)
 
     def write(self, landing: Landing) -> None:
         """Append all of ``landing``, or nothing: changes stand in the order of the topic."""
         segments = self._opened()
         lines, size = 0, 0
         with self._transaction() as connection:
-            self._ledger.move(connection, landing.topic, landing.positions)
+            self._ledger.move(connection, landing.log, landing.positions)
             if landing.changes:
                 lines, size = segments.append(connection, landing, self._landing)
             self._ledger.add_receipts(connection, landing.receipts)

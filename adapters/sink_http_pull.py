@@ -125,9 +125,9 @@ class HttpPullSink:
         """Return the destination's own id."""
         return self._landing
 
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``topic``."""
-        return self._spool.positions(topic)
+    def positions(self, log: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``log``."""
+        return self._spool.positions(log)
 
     def write(self, landing: Landing) -> None:
         """Keep ``landing`` for the reader. Errors: NotConnected while the spool is full."""

@@ -95,16 +95,16 @@ class SqlSink:
         """Return the destination's own id."""
         return self._landing
 
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``topic``."""
+    def positions(self, log: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``log``."""
         with translated(self._problem), self._opened().connect() as connection:
-            return self._ledger.positions(connection, topic)
+            return self._ledger.positions(connection, log)
 
     def write(self, landing: Landing) -> None:
         """Apply all of ``landing``, or nothing; the last change of a key wins."""
         gone, rows = self._latest(landing.changes)
         with translated(self._problem), self._opened().begin() as connection:
-            self._ledger.move(connection, landing.topic, landing.positions)
+            self._ledger.move(connection, landing.log, landing.positions)
             if gone:
                 self._delete(connection, gone)
             if rows:

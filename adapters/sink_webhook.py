@@ -96,9 +96,9 @@ class WebhookSink:
         """Return the destination's own id."""
         return self._landing
 
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``topic``."""
-        return self._outbox.positions(topic)
+    def positions(self, log: str) -> Mapping[int, int]:
+        """Return the next offset of each partition of ``log``."""
+        return self._outbox.positions(log)
 
     def write(self, landing: Landing) -> None:
         """Keep ``landing`` and send it. When that has to wait, it is kept, and the next call says so."""
@@ -164,10 +164,10 @@ class WebhookSink:
         raise NotConnected(what=self._host, reason=f"HTTP {status}")
 
     def _deliveries(self, landing: Landing) -> list[tuple[str, bytes]]:
-        """Cut a landing into requests; an id tells topic and offsets (first-last of each partition), and which part."""
+        """Cut a landing into requests; an id tells log and offsets (first-last of each partition), and which part."""
         most, changes = self._config.most_records, landing.changes
         ranges = ",".join(f"{part}:{first}-{after - 1}" for part, (first, after) in sorted(landing.positions.items()))
-        name = f"{landing.topic}/{ranges}/{self._landing[:8]}"
+        name = f"{landing.log}/{ranges}/{self._landing[:8]}"
         parts = [changes[at : at + most] for at in range(0, len(changes), most)]
         return [
             (f"{name}/{at}", self._body(f"{name}/{at}", landing.topic, part)) for at, part in enumerate(parts, start=1)

@@ -1,4 +1,4 @@
-"""What a destination knows about itself: its id, how far each topic has landed, and receipts not yet sent.
+"""What a destination knows about itself: its id, how far each log has landed, and receipts not yet sent.
 
 The three tables stand beside the rows, so that one transaction holds all of it.
 """
@@ -49,7 +49,7 @@ POSITION = Table(
     "exchange_position",
     METADATA,
     Column("destination", String(200), primary_key=True),
-    Column("topic", String(249), primary_key=True),
+    Column("topic", String(249), key="log", primary_key=True),
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("next_offset", BigInteger, nullable=False),
     **OPTIONS,
@@ -92,28 +92,28 @@ class Ledger:
         connection.execute(insert(DESTINATION).values(row))
         return made
 
-    def positions(self, connection: Connection, topic: str) -> dict[int, int]:
-        """Return the next offset of each partition of ``topic``."""
+    def positions(self, connection: Connection, log: str) -> dict[int, int]:
+        """Return the next offset of each partition of ``log``."""
         rows = connection.execute(
             select(POSITION.c.partition, POSITION.c.next_offset).where(
-                POSITION.c.destination == self.destination, POSITION.c.topic == topic
+                POSITION.c.destination == self.destination, POSITION.c.log == log
             )
         )
         return {int(row.partition): int(row.next_offset) for row in rows}
 
-    def move(self, connection: Connection, topic: str, positions: Mapping[int, tuple[int, int]]) -> None:
+    def move(self, connection: Connection, log: str, positions: Mapping[int, tuple[int, int]]) -> None:
         """Move positions from the expected value to the next one. Errors: Fenced when another process moved them.
 
         It comes first in a landing: its row lock makes a second process wait, and then fail before it writes rows.
         """
         for partition, (expected, following) in sorted(positions.items()):
             moved = (
-                self._advance(connection, topic, partition, expected, following)
+                self._advance(connection, log, partition, expected, following)
                 if expected
-                else self._begin(connection, topic, partition, following)
+                else self._begin(connection, log, partition, following)
             )
             if moved != 1:
-                raise Fenced(name=f"{self.destination} ({topic}-{partition})")
+                raise Fenced(name=f"{self.destination} ({log}-{partition})")
 
     def add_receipts(self, connection: Connection, receipts: Sequence[Receipt]) -> None:
         """Keep receipts until they were sent."""
@@ -137,20 +137,20 @@ class Ledger:
         """Forget receipts that the broker has: the broker keeps them, and the outbox stays small."""
         connection.execute(delete(RECEIPT).where(RECEIPT.c.id.in_(ids)))
 
-    def _advance(self, connection: Connection, topic: str, partition: int, expected: int, following: int) -> int:
+    def _advance(self, connection: Connection, log: str, partition: int, expected: int, following: int) -> int:
         return connection.execute(
             update(POSITION)
             .where(
                 POSITION.c.destination == self.destination,
-                POSITION.c.topic == topic,
+                POSITION.c.log == log,
                 POSITION.c.partition == partition,
                 POSITION.c.next_offset == expected,
             )
             .values(next_offset=following)
         ).rowcount
 
-    def _begin(self, connection: Connection, topic: str, partition: int, following: int) -> int:
-        row = {"destination": self.destination, "topic": topic, "partition": partition, "next_offset": following}
+    def _begin(self, connection: Connection, log: str, partition: int, following: int) -> int:
+        row = {"destination": self.destination, "log": log, "partition": partition, "next_offset": following}
         try:
             connection.execute(insert(POSITION).values(row))
         except IntegrityError:

@@ -29,6 +29,7 @@ from exchange.config import load
 from exchange.contract import Contract, receipts_topic
 from exchange.errors import BrokerUnavailable
 from exchange.kafka import Broker
+from exchange.log import log_of
 from exchange.metrics import Metrics, NullMetrics
 from exchange.publisher import BATCH_HEADER
 from exchange.receipts import Receipt, landed_receipts, record_digest
@@ -108,8 +109,8 @@ class Subscriber:
         """Return a subscriber of ``resource`` (code or slug) as the system in ``settings`` (or the file of them).
 
         ``name`` names the consumer group after the system: programs of one name share the partitions.
-        ``positions``: given a topic, returns the next offset of each partition as the destination has it; the
-        subscriber starts there, whatever Kafka has noted. Without it, Kafka's committed offsets count.
+        ``positions``: given a log (exchange.log), returns the next offset of each partition as the destination has it;
+        the subscriber starts there, whatever Kafka has noted. Without it, Kafka's committed offsets count.
         ``exclusive``: only one program of this name at a time: a later one takes over at once, and this one is Fenced.
         """
         known = settings if isinstance(settings, SystemSettings) else load(SystemSettings, Path(settings))
@@ -216,7 +217,7 @@ class Subscriber:
     def rewind(self) -> None:
         """Go back to the destination's positions, after a landing that failed."""
         assert self._positions is not None, "only a subscriber with positions can be rewound"
-        known = self._positions(self.contract.topic)
+        known = self._positions(log_of(self._broker, self.contract.topic))
         self._pending = None
         try:
             for held in self._consumer.assignment():
@@ -268,7 +269,7 @@ class Subscriber:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._positions is None:
             return
-        known = self._positions(self.contract.topic)
+        known = self._positions(log_of(self._broker, self.contract.topic))
         for partition in partitions:
             partition.offset = known.get(partition.partition, OFFSET_BEGINNING)
         consumer.assign(partitions)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -41,6 +41,7 @@ Cause = tuple[Mapping[str, str], Span | None]  # whose decision it is: ids of th
 
 UNDO_ROUNDS = 5  # decisions that overtake one enforcement; what is left is the next comparison's
 POLL_S = 0.01
+SEEN_S = 1.0  # a new ACL is waited for so long: another process may have taken it back already
 MOST_TOLD = 100  # ACLs that one comparison names in the log
 FEW = 5  # topics that are asked for one by one
 
@@ -188,15 +189,17 @@ class Enforcer:
         # Noted before the removal: an answer that is lost must not lose the fence.
         self._unfenced |= {acl for acl in step.remove if acl.opens_reading}
         removed = self._broker.remove(step.remove)
-        if step.remove:
-            self._settle(lambda: not self._broker.acls(scope) & step.remove)
+        self._settle(scope, step)
         return replace(step, remove=removed)
 
-    def _settle(self, reached: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + self._settle_s
-        pause = threading.Event()
-        while not reached():
-            if time.monotonic() > deadline:
+    def _settle(self, scope: Scope, step: Difference) -> None:
+        """Wait until the broker itself says so: its controller has answered before it has heard."""
+        began, pause = time.monotonic(), threading.Event()
+        while True:
+            there, waited = self._broker.acls(scope), time.monotonic() - began
+            if not step.remove & there and (step.add <= there or waited > SEEN_S):
+                return
+            if waited > self._settle_s:
                 raise BrokerUnavailable(reason="a removed ACL is still there")
             pause.wait(POLL_S)
 

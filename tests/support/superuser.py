@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from registry.access.keys import Keyring
 from registry.access.tokens import Tokens
@@ -11,6 +12,7 @@ from registry.enforcement.acls import EVERYTHING, Acl, Kind, Operation, principa
 from registry.enforcement.broker import Broker, client_config
 from registry.settings import BrokerGroup
 from tests.support.node import RunningNode
+from tests.support.wait import wait_until
 
 TIMEOUT_S = 20.0
 Headers = list[tuple[str, str | bytes | None]]
@@ -50,9 +52,17 @@ class Superuser:
         made.poll(0)  # answers the token callback
         return made
 
+    def make_anew(self, topic: str) -> None:
+        """Delete a topic and make it again, as a broker does that has lost its disk."""
+        admin = self.admin()
+        admin.delete_topics([topic])[topic].result(TIMEOUT_S)
+        wait_until(lambda: topic not in admin.list_topics(timeout=TIMEOUT_S).topics, TIMEOUT_S, "the topic is gone")
+        admin.create_topics([NewTopic(topic, 1, 1, config={"cleanup.policy": "compact"})])[topic].result(TIMEOUT_S)
+
     def members_ever(self, group: str) -> bool:
         """Return whether the broker knows this group."""
-        listed = self.admin().list_consumer_groups(request_timeout=TIMEOUT_S).result()
+        admin = self.admin()  # a client that nobody holds any more answers with nothing
+        listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
         return group in {found.group_id for found in listed.valid or ()}
 
     def produce(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> None:

@@ -26,6 +26,7 @@ from exchange.registry_client import RegistryClient
 from tests.integration.adapters.places import EXTRA, SqlTarget, Target, World, write_file
 from tests.integration.adapters.runs import background, once, until_idle
 from tests.support.catalogue import PEOPLE, Office
+from tests.support.superuser import Superuser
 from tests.support.wait import wait_until
 
 COUNT = 30
@@ -107,6 +108,18 @@ def test_nothing_lands_nothing_and_what_is_no_record_is_set_aside(world: World, 
     kept = [json.loads(line) for line in Path(summary.rejects_file).read_text(encoding="utf-8").splitlines()]
     assert {reject["raw"] for reject in kept} == {b"k2".hex()}
     assert sum(receipt.count for receipt in receipts(world.reader).values()) == 2, "what was set aside did not land"
+
+
+def test_a_topic_that_was_made_anew_lands_from_its_beginning(world: World, target: Target) -> None:
+    """Its offsets begin anew: a position in the old one would pass over as many records, and nobody would know."""
+    publish(world, *[person(n) for n in range(COUNT)])
+    file = write_file(world, "sink", target)
+    assert until_idle(file).landed == COUNT
+    Superuser(world.catalogue.node).make_anew(world.catalogue.topic(world.code))
+    publish(world, *[person(n, name="新") for n in range(2 * COUNT)])
+    assert until_idle(file).landed == 2 * COUNT
+    assert {row[0] for row in target.rows().values()} == {"新"}
+    assert len(target.rows()) == 2 * COUNT
 
 
 def test_a_restart_lands_nothing_twice(world: World, sql_target: SqlTarget) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sqlalchemy import inspect
 
 from exchange.contract import slug
 from exchange.demo.runs import AdapterRun
@@ -21,6 +22,7 @@ from tests.integration.adapters.postgres_places import PostgresOrigin
 from tests.support.catalogue import Catalogue
 from tests.support.node import BRIEF, RunningNode, running_node
 from tests.support.prometheus import ROOT, Prometheus, prometheus
+from tests.support.wait import wait_until
 
 RULES = ROOT / "deploy/prometheus/rules"
 MONITOR = "440000-jk-prometheus"
@@ -98,6 +100,22 @@ class Scene:
         """Change the registry's own database, as no user can."""
         with closing(sqlite3.connect(self.node.layout.registry / "registry.db", timeout=20)) as database, database:
             database.execute(statement, values)
+
+    @property
+    def offered(self) -> int:
+        """How many rows the CSV file has."""
+        return len(self.origin.path.read_bytes().splitlines()) - 1
+
+    @property
+    def landed(self) -> int:
+        """How many rows the destination has."""
+        return len(self.target.rows()) if inspect(self.target.engine).has_table("people") else 0
+
+    def fires(self, alert: str) -> None:
+        wait_until(lambda: alert in self.prometheus.firing(), 90, f"{alert} fires")
+
+    def clears(self, alert: str) -> None:
+        wait_until(lambda: alert not in self.prometheus.firing(), 120, f"{alert} clears")
 
     @property
     def slug(self) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,69 +13,25 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from sqlalchemy import inspect
 
 from adapters.history import StateFolder
 from exchange.contract import receipts_topic
 from exchange.kafka import Broker
-from exchange.node.kafka import broker_part, start_broker
-from exchange.node.registry import registry_part, start_registry
 from exchange.receipts import Receipt, Side, hex_digest
 from exchange.registry_client import RegistryClient
 from exchange.signing import SigningKey
-from registry.enforcement.acls import Acl, Kind, Operation, principal
 from tests.integration.adapters.places import people
 from tests.integration.monitoring.causes import (
     expiring,
-    full_disk,
-    peep,
-    replica_lost,
     slot_left_behind,
     slow,
-    small_disk,
-    stranger,
-    tasks_of_another,
-    without_database,
-    write_certificate,
 )
-from tests.integration.monitoring.scene import REGISTRY, Scene, rules, scene
+from tests.integration.monitoring.scene import Scene, rules
 from tests.support.catalogue import Office
 from tests.support.prometheus import ROOT
-from tests.support.superuser import Superuser
 from tests.support.wait import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    place = tmp_path_factory.mktemp("scene")
-    certificate = place / "ca.pem"
-    write_certificate(certificate, 365)
-    given = REGISTRY | {"EXCHANGE_BROKER_CA_FILE": str(certificate)}
-    with pytest.MonkeyPatch.context() as patch, small_disk(place / "var/registry"):
-        for name, value in given.items():
-            patch.setenv(name, value)
-        environment = {name: value for name, value in os.environ.items() if name not in given}
-        with scene(place, environment, certificate) as made:
-            wait_until(lambda: landed(made) == 20, 60, "the rows have landed")
-            wait_until(lambda: len(made.prometheus.query("up == 1")) == 5, 60, "all five are scraped")
-            yield made
-
-
-@pytest.fixture(autouse=True)
-def calm(here: Scene) -> None:
-    """Nothing fires before a test, so that what fires in it has its cause there; but the key ages by itself."""
-    wait_until(lambda: not here.prometheus.firing() - {"ExchangeSigningKeyOld"}, 120, "nothing fires")
-
-
-def offered(scene: Scene) -> int:
-    """How many rows the CSV file has."""
-    return len(scene.origin.path.read_bytes().splitlines()) - 1
-
-
-def landed(scene: Scene) -> int:
-    return len(scene.target.rows()) if inspect(scene.target.engine).has_table("people") else 0
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.usefixtures("calm")]
 
 
 def test_discovery_labels_each_target(here: Scene) -> None:
@@ -89,22 +43,6 @@ def test_discovery_labels_each_target(here: Scene) -> None:
     assert labels["node"] == "440000"
 
 
-def fires(here: Scene, alert: str) -> None:
-    wait_until(lambda: alert in here.prometheus.firing(), 90, f"{alert} fires")
-
-
-def clears(here: Scene, alert: str) -> None:
-    wait_until(lambda: alert not in here.prometheus.firing(), 120, f"{alert} clears")
-
-
-def test_drift_of_an_acl(here: Scene) -> None:
-    stray = Acl(Kind.TOPIC, here.world.catalogue.topic(here.world.code), "LITERAL", principal("nobody"), Operation.READ)
-    Superuser(here.node).add(stray)
-    fires(here, "ExchangeAclDrift")
-    clears(here, "ExchangeAclDrift")
-    assert stray not in Superuser(here.node).acls()
-
-
 def test_a_forged_receipt_is_a_difference(here: Scene) -> None:
     batch = uuid.uuid4().hex
     published = Receipt(
@@ -113,12 +51,12 @@ def test_a_forged_receipt_is_a_difference(here: Scene) -> None:
         digest=hex_digest(7), schema_id=1, at=0,
     )  # fmt: skip
     say(here.world.owner, replace(published, at=int(time.time() * 1000)))
-    fires(here, "ExchangeRecordsDiffer")
+    here.fires("ExchangeRecordsDiffer")
     labels = here.prometheus.query("exchange_reconciliation_open > 0")[0]["metric"]
     assert (labels["kind"], labels["owner"]) == ("lost", "publisher"), "the broker never had it"
     number = here.world.owner.admin.get("differences", open="true")["items"][0]["id"]
     here.world.owner.admin.post(f"differences/{number}/close", {"evidence": "测试伪造的回执"})
-    clears(here, "ExchangeRecordsDiffer")
+    here.clears("ExchangeRecordsDiffer")
 
 
 def test_receipts_that_no_key_of_their_system_has_signed(here: Scene) -> None:
@@ -136,42 +74,42 @@ def test_receipts_that_no_key_of_their_system_has_signed(here: Scene) -> None:
         return alert in here.prometheus.firing()
 
     wait_until(said_again, 90, f"{alert} fires")
-    clears(here, alert)
+    here.clears(alert)
     assert owner.admin.get("differences", open="true")["items"] == [], "what is forged counts for nothing"
 
 
 def test_an_adapter_that_dies_is_missed_and_comes_back(here: Scene) -> None:
     here.kill("sink")
-    fires(here, "ExchangeAdapterDown")
-    fires(here, "ExchangeAdapterSilent")
+    here.fires("ExchangeAdapterDown")
+    here.fires("ExchangeAdapterSilent")
     here.run("sink")
-    clears(here, "ExchangeAdapterDown")
-    clears(here, "ExchangeAdapterSilent")
+    here.clears("ExchangeAdapterDown")
+    here.clears("ExchangeAdapterSilent")
 
 
 def test_a_paused_adapter_and_one_that_fails(here: Scene) -> None:
     folder = StateFolder(here.files["source"].parent / "state", "people-source")
     folder.pause()
-    fires(here, "ExchangeAdapterPaused")
+    here.fires("ExchangeAdapterPaused")
     folder.resume()
-    clears(here, "ExchangeAdapterPaused")
+    here.clears("ExchangeAdapterPaused")
     good = here.origin.path.read_bytes()
     here.origin.path.write_bytes(b"no,such,columns\r\n1,2,3\r\n")
-    fires(here, "ExchangeAdapterFailed")
+    here.fires("ExchangeAdapterFailed")
     here.origin.path.write_bytes(good)
     here.run("source")
-    clears(here, "ExchangeAdapterFailed")
+    here.clears("ExchangeAdapterFailed")
 
 
 def test_old_data_and_an_entry_without_data(here: Scene) -> None:
     here.registry_says("UPDATE resources SET last_data_at = '2020-01-01 00:00:00.000000' WHERE slug = ?", here.slug)
-    fires(here, "ExchangeFreshnessBroken")
+    here.fires("ExchangeFreshnessBroken")
     here.origin.put(people(41))
-    clears(here, "ExchangeFreshnessBroken")
+    here.clears("ExchangeFreshnessBroken")
     empty = here.world.catalogue.resource(here.world.owner)
-    fires(here, "ExchangeNothingPublished")
+    here.fires("ExchangeNothingPublished")
     here.world.owner.admin.withdraw_resource(empty)
-    clears(here, "ExchangeNothingPublished")
+    here.clears("ExchangeNothingPublished")
 
 
 def test_what_nobody_looked_after(here: Scene) -> None:
@@ -181,113 +119,47 @@ def test_what_nobody_looked_after(here: Scene) -> None:
     here.registry_says("UPDATE objections SET due_at = '2020-01-01 00:00:00.000000' WHERE id = ?", complaint)
     with expiring(here.certificate), slot_left_behind(here):
         for alert in sorted(alerts | {"ExchangeSigningKeyOld"}):
-            fires(here, alert)
+            here.fires(alert)
         here.world.catalogue.security.rotate_keys()
         here.world.owner.admin.step_objection(complaint, "accept")
-        clears(here, "ExchangeSigningKeyOld")
+        here.clears("ExchangeSigningKeyOld")
     for alert in sorted(alerts):
-        clears(here, alert)
-
-
-def test_a_disk_that_is_full(here: Scene) -> None:
-    folder = here.node.layout.registry
-    if not folder.is_mount():
-        pytest.skip("a small disk cannot be mounted here")
-    with full_disk(folder):
-        fires(here, "ExchangeDiskAlmostFull")
-    clears(here, "ExchangeDiskAlmostFull")
+        here.clears(alert)
 
 
 def test_a_slow_destination(here: Scene) -> None:
-    before = offered(here)
+    before = here.offered
     alerts = ("ExchangeLagHigh", "ExchangeLatencyBudget")
     with slow(here.target, 2.5):
         here.origin.put(people(before + 70))
         for alert in alerts:
-            fires(here, alert)
+            here.fires(alert)
     for alert in alerts:
-        clears(here, alert)
-    wait_until(lambda: landed(here) == before + 70, 60, "nothing is lost")
-
-
-def test_a_registry_that_hangs_with_its_tasks(here: Scene) -> None:
-    alerts = ("ExchangeAuditHeadStale", "ExchangeReconciliationStale")
-    with tasks_of_another(here, "enforcement", "reconciliation"):
-        here.world.catalogue.office("audited")
-        for alert in alerts:
-            fires(here, alert)
-    for alert in alerts:
-        clears(here, alert)
-
-
-def test_a_registry_whose_database_is_held(here: Scene) -> None:
-    without_database(here, 45)
-    fires(here, "ExchangeRegistryErrorBudget")
-    clears(here, "ExchangeRegistryErrorBudget")
+        here.clears(alert)
+    wait_until(lambda: here.landed == before + 70, 60, "nothing is lost")
 
 
 def test_a_request_that_nobody_answers(here: Scene) -> None:
     code = here.world.catalogue.resource(here.world.owner)
     number = here.world.catalogue.request(here.world.reader, code)
     here.registry_says("UPDATE requests SET due_at = '2020-01-01 00:00:00.000000' WHERE id = ?", number)
-    fires(here, "ExchangeRequestsOverdue")
+    here.fires("ExchangeRequestsOverdue")
     known = here.world.owner.admin
     wait_until(lambda: known.get(f"requests/{number}")["escalated_at"], 90, "the registry passes it on")
     time.sleep(3)
     assert "ExchangeRequestsOverdue" in here.prometheus.firing(), "a new deadline does not hide that it is late"
     here.world.owner.admin.refuse(number, "测试")
-    clears(here, "ExchangeRequestsOverdue")
+    here.clears("ExchangeRequestsOverdue")
     here.world.owner.admin.withdraw_resource(code)
 
 
 def test_rejects(here: Scene) -> None:
-    known, rows = offered(here), people(offered(here) + 18)
+    known, rows = here.offered, people(here.offered + 18)
     broken = {key: (name, "no date", amount) for key, (name, _, amount) in people(known + 18, known).items()}
     here.origin.put(rows | broken)
-    fires(here, "ExchangeManyRejects")
+    here.fires("ExchangeManyRejects")
     here.origin.put(rows)
-    clears(here, "ExchangeManyRejects")
-
-
-DOWN = ("ExchangeBrokerDown", "ExchangeKafkaNotScraped", "ExchangeEnforcementStale", "ExchangeAdapterWaiting")
-
-
-def test_a_broker_that_is_away(here: Scene) -> None:
-    settings, layout = here.node.settings, here.node.layout
-    broker_part(layout).stop()
-    rows = offered(here) + 8
-    here.origin.put(people(rows))  # only who has work notices
-    try:
-        for alert in DOWN:
-            fires(here, alert)
-    finally:
-        start_broker(settings, layout)
-    for alert in DOWN:
-        clears(here, alert)
-    wait_until(lambda: landed(here) == rows, 60, "nothing is lost")
-
-
-def test_a_partition_that_has_lost_a_copy(here: Scene) -> None:
-    with replica_lost(here):
-        fires(here, "ExchangeKafkaPartitionsAtRisk")
-    clears(here, "ExchangeKafkaPartitionsAtRisk")
-
-
-def test_a_registry_that_is_away(here: Scene) -> None:
-    settings, layout = here.node.settings, here.node.layout
-    registry_part(layout).stop()
-    try:
-        fires(here, "ExchangeRegistryDown")
-    finally:
-        start_registry(settings, layout)
-    clears(here, "ExchangeRegistryDown")
-
-
-def test_a_broker_that_refuses_log_ins(here: Scene) -> None:
-    with stranger(here):
-        fires(here, "ExchangeKafkaLoginsRefused")
-    clears(here, "ExchangeKafkaLoginsRefused")
-    peep(here, "_exchange.audit.head")
+    here.clears("ExchangeManyRejects")
 
 
 def a_year_ago(here: Scene) -> None:
@@ -313,17 +185,17 @@ def expressions() -> dict[str, str]:
 
 
 def test_every_alert_was_caused() -> None:
-    """By its name in this file: what fires only by promtool is not known to fire."""
-    written = Path(__file__).read_text(encoding="utf-8")
+    """By its name in a test of this folder: what fires only by promtool is not known to fire."""
+    written = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     alerts = [rule["alert"] for group in rules("alerts.yml")["groups"] for rule in group["rules"]]
     assert [alert for alert in alerts if f'"{alert}"' not in written] == []
 
 
 def test_every_query_of_every_rule_and_dashboard_returns_data(here: Scene) -> None:
     a_year_ago(here)
-    rows = offered(here) + 20
+    rows = here.offered + 20
     here.origin.put(people(rows))
-    wait_until(lambda: landed(here) == rows, 60, "more rows, so that there are rates")
+    wait_until(lambda: here.landed == rows, 60, "more rows, so that there are rates")
     wait_until(
         lambda: here.prometheus.query("resource:exchange_landed_records:rate5m"), 60, "the recording rules have run"
     )
