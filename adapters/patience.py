@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event, stop_when_event_set
-from tenacity.wait import wait_random_exponential
 
 from adapters.summary import Summary
 from exchange.errors import BackOff, ExchangeError, NotConnected, Refused
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 15.0
+MOST_DOUBLINGS = 10  # more would be no longer wait, and at last no number
 REFUSED_WAIT_S = 2.0  # a grant is given by people; the broker is asked for it at most this often
 
 
@@ -41,12 +42,14 @@ class Patience:
         self._stream = stream
         self._wait_refused = wait_refused
         self._since = 0.0
+        self._tries = 0  # since something has come through
 
     def call(self, step: Callable[[], T]) -> T:
         """Return what ``step`` returns, however often it takes. Errors: Stopped, and what waiting does not cure."""
+        self._tries = 0
         retrying = Retrying(
             retry=retry_if_exception(self._helps),
-            wait=_wait,
+            wait=self._next_wait,
             stop=stop_when_event_set(self._stop),
             sleep=sleep_using_event(self._stop),
             before_sleep=self._note,
@@ -77,18 +80,18 @@ class Patience:
 
     def recovered(self) -> None:
         """Note that the step works again; a step without end says so itself, when something has come through."""
+        self._tries = 0
         if self.waiting_for is not None:
             seconds = time.monotonic() - self._since
             log.info("%s: goes on after %.1f s (%s)", self._stream["adapter"], seconds, self.waiting_for.code)
             self.waiting_for = None
 
-
-_exponential = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, min=FIRST_WAIT_S)
-
-
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, BackOff):
-        return float(str(error.facts["wait_s"]))
-    seconds = _exponential(state)
-    return min(seconds, REFUSED_WAIT_S) if isinstance(error, Refused) else seconds
+    def _next_wait(self, state: RetryCallState) -> float:
+        """Return the seconds until the next try: more after each one that failed, and never two adapters in step."""
+        self._tries += 1
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, BackOff):
+            return float(str(error.facts["wait_s"]))
+        most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._tries, MOST_DOUBLINGS))
+        seconds = random.uniform(FIRST_WAIT_S, most)  # noqa: S311 - nothing to guess
+        return min(seconds, REFUSED_WAIT_S) if isinstance(error, Refused) else seconds

@@ -1,7 +1,7 @@
 """One side of a comparison: the table of an adapter file, source or destination, read where it is.
 
-It lives in a process of its own, so that two sides are read at once; what comes out of it is sums, digests and, of the
-keys that are asked for, rows.
+Two tables that have to be read row by row have a process each, so that they are read at once; what comes out of it is
+sums, digests and, of the keys that are asked for, rows.
 """
 
 from __future__ import annotations
@@ -216,17 +216,21 @@ def not_compared(config: AdapterConfig) -> NotCompared:
 
 
 class Remote:
-    """A ``TableSide`` in a process of its own, or else in a thread."""
+    """A ``TableSide`` in a thread; with ``apart``, in a process of its own as soon as its whole table is read here.
+
+    While the database makes the sums, this process only waits; a process more would cost a second to start.
+    """
 
     def __init__(self, file: Path, *, apart: bool) -> None:
-        self._pool: Executor = (
-            ProcessPoolExecutor(1, get_context("spawn"), _begin, (file,))
-            if apart
-            else ThreadPoolExecutor(1, "reconcile", _begin, (file,))
-        )
+        self._file = file
+        self._apart = apart
+        self._pool: Executor = ThreadPoolExecutor(1, "reconcile", _begin, (file,))
 
     def count(self) -> Future[Counted]:
         """Begin to read the table."""
+        if self._apart and not isinstance(self._pool, ProcessPoolExecutor):
+            self._pool.shutdown()
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, (self._file,))
         return self._pool.submit(_ask, "count")
 
     def summary(self) -> Future[Summary | None]:

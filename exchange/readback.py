@@ -27,6 +27,7 @@ def read_back(broker: Broker, group: str, topic: str) -> Iterator[Message]:
             enable_partition_eof=True,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_queue_backoff_ms=20,  # a full queue is asked again soon: after the second by default it has run dry
         )
     )
     try:

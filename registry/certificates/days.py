@@ -32,11 +32,11 @@ def bounds(day: date) -> tuple[int, int]:
 def mark(session: Session, streams: Iterable[Stream]) -> None:
     """Say that something came of these days; it is counted, so that who works on a day sees that more came."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    for slug, client_id, day in sorted(streams):  # one order for all, so that nobody waits for another in a circle
-        session.execute(
-            insert(CertificateDay)
-            .values(slug=slug, client_id=client_id, day=day, marks=1)
-            .on_conflict_do_update(
-                index_elements=["slug", "client_id", "day"], set_={"marks": CertificateDay.marks + 1}
-            )
+    rows = [  # one order for all, so that nobody waits for another in a circle
+        {"slug": slug, "client_id": client_id, "day": day, "marks": 1} for slug, client_id, day in sorted(set(streams))
+    ]
+    if rows:
+        again = insert(CertificateDay).on_conflict_do_update(
+            index_elements=["slug", "client_id", "day"], set_={"marks": CertificateDay.marks + 1}
         )
+        session.connection().execute(again, rows)

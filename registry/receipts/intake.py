@@ -227,12 +227,10 @@ def _keep(session: Session, judged: Sequence[tuple[Slip, Signature]], now: datet
         return []
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    new = session.execute(
-        insert(ReceiptRow)
-        .values(list(said.values()))
-        .on_conflict_do_nothing(index_elements=["client_id", "side", "id"])
-        .returning(ReceiptRow.client_id, ReceiptRow.side, ReceiptRow.id)
-    ).all()
+    # Values beside the statement and not in it: so it is compiled once, and not for each batch of receipts anew.
+    once = insert(ReceiptRow).on_conflict_do_nothing(index_elements=["client_id", "side", "id"])
+    named = once.returning(ReceiptRow.client_id, ReceiptRow.side, ReceiptRow.id)
+    new = session.connection().execute(named, list(said.values())).all()
     stored = [slips[client_id, side, name] for client_id, side, name in new]
     _note_data(session, stored, int(now.timestamp() * 1000))
     return stored
