@@ -24,6 +24,7 @@ PATIENCE_S = 20.0
 MOST_PLACES = 20
 ROOM = BoundedSemaphore(2)  # traces at once: reading a topic is work for the broker
 WAIT_S = 2.0
+POLL_S = 0.1  # each window takes at least as long: a poll waits for company
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class TopicFinder:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,  # the end of a partition is said by a fetch that found nothing
+            "fetch.queue.backoff.ms": 20,
         }
 
     def find(self, topic: str, key: bytes) -> Found:
@@ -101,7 +104,7 @@ def _read(
     while unread:
         if time.monotonic() > deadline:
             return None
-        for message in consumer.consume(AT_ONCE, 1.0):
+        for message in consumer.consume(AT_ONCE, POLL_S):
             number, error = message.partition() or 0, message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 (a public name)
                 raise BrokerUnavailable(reason=error.name())

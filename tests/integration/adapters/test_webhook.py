@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import patience
+from adapters.patience import LONGEST_WAIT_S, Patience
 from exchange.errors import SinkProblem
 from tests.integration.adapters.http_targets import Hook
 from tests.integration.adapters.places import World, write_file
@@ -72,8 +72,8 @@ def test_a_webhook_that_answers_500_for_an_hour_loses_nothing(
     world: World, hook: Hook, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour of the longest waits, each a hundredth as long: each try is a real one."""
-    exponential, waited = patience._exponential, 0.0
-    monkeypatch.setattr(patience, "_exponential", lambda state: exponential(state) / 100)
+    next_wait, waited = Patience._next_wait, 0.0
+    monkeypatch.setattr(Patience, "_next_wait", lambda self, state: next_wait(self, state) / 100)
     hook.status = 500
     publish(world, person(0))
     with background(file) as engine:
@@ -83,7 +83,7 @@ def test_a_webhook_that_answers_500_for_an_hour_loses_nothing(
             publish(world, person(published), deleted=(f"k{published - 2}",) if published > 1 else ())
             published += 1
             wait_until(lambda known=tries: engine.summary.waits >= known + 10 or engine.ended(), 60, "tries")  # type: ignore[misc]
-            waited += 10 * patience.LONGEST_WAIT_S
+            waited += 10 * LONGEST_WAIT_S
         assert not engine.ended(), str(engine.error)
         assert not hook.records
         with sqlite3.connect(hook.outbox) as outbox:
