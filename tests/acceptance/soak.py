@@ -39,7 +39,7 @@ from tests.support.node import running_node
 from tests.support.superuser import Superuser
 from tests.support.wait import wait_until
 
-ROWS_A_SECOND = 40_000  # of a pass over the whole table; lives are long enough for some of them to come to its end
+ROWS_A_SECOND = 80_000  # of a pass over the whole table; lives are long enough for some of them to come to its end
 SHORTEST_S, LEAST_MEAN_S = 0.3, 3.0
 STUCK_S = 180.0  # a transaction of a killed broker or adapter is given up after a minute
 SETTLE_S, SETTLE_ROWS_A_SECOND = 240.0, 2000
