@@ -13,15 +13,13 @@ demo: setup ## Show the main job on real data, in under two minutes (用真实�
 	@$(BIN)/exchange demo
 
 test: prometheus ## Run the tests, with a real broker, PostgreSQL and MariaDB (运行测试)
-	@$(BIN)/python -m pytest tests -m "not long" -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests -m "not long and not proof" -n 4 --dist loadfile --no-loadscope-reorder
 
-long: prometheus ## Run the longest tests too: monitoring, backup, soak, fuzzing (运行耗时较长的测试：监控、备份、强制终止、模糊)
+proofs: prometheus ## Every question to the API, every alert, seeded faults, a restored backup, PostgreSQL below the registry (接口穷举、告警、故障注入、备份恢复)
+	@$(BIN)/python -m pytest tests -m proof -n 4 --dist loadfile --no-loadscope-reorder
+
+long: prometheus ## Run the longest tests too: bad input, crashes, reconciliation (运行耗时较长的测试：错误输入、崩溃、对账)
 	@$(BIN)/python -m pytest tests -m long -n 4 --dist loadfile --no-loadscope-reorder
-
-proofs: prometheus ## Ask the API everything, make every alert fire, restore a backup (接口穷举、告警逐一触发、备份恢复)
-	@$(BIN)/python -m pytest tests/integration/monitoring tests/integration/registry/test_fuzz.py \
-		tests/integration/registry/test_permissions.py tests/integration/registry/test_sharing_machine.py \
-		tests/integration/test_backup_drill.py -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style and types (检查代码风格与类型)
 	@$(BIN)/ruff check .

@@ -49,7 +49,7 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
     return answer
 
 
-@pytest.mark.long
+@pytest.mark.proof
 def test_backup_wipe_restore(tmp_path: Path) -> None:
     with running_node(tmp_path / "var", jvm_options=BRIEF) as node:
         catalogue = Catalogue(node)

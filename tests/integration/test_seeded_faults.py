@@ -38,7 +38,7 @@ from tests.support.node import BRIEF, RunningNode, running_node
 from tests.support.superuser import Headers, Superuser
 from tests.support.wait import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(300)]
 
 QUICK = {"EXCHANGE_RECONCILIATION_INTERVAL_S": "1", "EXCHANGE_REGISTRY_RECEIPT_GRACE_S": "3"}
 PATIENCE_S = 60

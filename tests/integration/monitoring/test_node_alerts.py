@@ -20,7 +20,7 @@ from tests.integration.monitoring.scene import Scene
 from tests.support.superuser import Superuser
 from tests.support.wait import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.usefixtures("calm")]
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(600), pytest.mark.usefixtures("calm")]
 
 
 def test_drift_of_an_acl(here: Scene) -> None:

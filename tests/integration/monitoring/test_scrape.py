@@ -31,7 +31,7 @@ from tests.support.catalogue import Office
 from tests.support.prometheus import ROOT
 from tests.support.wait import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.usefixtures("calm")]
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(600), pytest.mark.usefixtures("calm")]
 
 
 def test_discovery_labels_each_target(here: Scene) -> None:

@@ -28,7 +28,7 @@ from registry.settings import LimitsGroup
 from tests.support.permissions.matrix import Stage
 from tests.support.registry_world import Person, world
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.proof
 
 CASES = int(os.environ.get("EXCHANGE_FUZZ_CASES", "2100"))
 SEED = 7440

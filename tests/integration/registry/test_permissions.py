@@ -16,7 +16,7 @@ from tests.support import permissions
 from tests.support.permissions.matrix import Call, Row, Stage
 from tests.support.registry_world import world
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.proof
 
 
 def rows() -> list[Row]:

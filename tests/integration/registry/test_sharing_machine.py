@@ -24,7 +24,7 @@ from tests.integration.registry.conftest import LoneBroker
 from tests.support.registry_world import Office, World
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.proof
 
 STANDING = {"active", "suspended"}
 
