@@ -15,8 +15,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from exchange.errors import ExchangeError
+from exchange.errors import BrokerUnavailable, ExchangeError, Fenced
 from exchange.kafka import Broker
+from exchange.text import Text
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -24,6 +25,10 @@ TIMEOUT_S = 60.0
 START_TIMEOUT_S = 30.0
 CONSEQUENCES = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own codes
 LARGEST_MESSAGE = 10_000_000  # bytes; the registry gives the topics of resources the same limit
+_TOO_LATE = Text(
+    f"a transaction was open for {TIMEOUT_S:.0f} s, and the broker gave it up",
+    f"事务超过 {TIMEOUT_S:.0f} 秒未提交，已被消息服务放弃",
+)
 POSITION_BYTES = 3000  # the broker takes 4096 bytes of metadata with an offset (offset.metadata.max.bytes)
 
 
@@ -37,6 +42,7 @@ class TransactionalProducer:
         self._topic = topic
         self._commits = 0
         self._open = False
+        self._begun: float | None = None  # when the transaction that is open was
         self._failed: KafkaError | None = None
         self._producer = Producer(
             broker.config(
@@ -90,6 +96,7 @@ class TransactionalProducer:
         self._open = False
         with self._translated():
             self._producer.abort_transaction(TIMEOUT_S)
+        self._begun = None
 
     def close(self) -> None:
         """Leave; the broker aborts an open transaction when the next producer of this name comes, or in a minute."""
@@ -102,7 +109,7 @@ class TransactionalProducer:
     def _begin(self) -> None:
         if not self._open:
             self._producer.begin_transaction()
-            self._open = True
+            self._open, self._begun = True, time.monotonic()
 
     def _produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         while True:
@@ -122,7 +129,7 @@ class TransactionalProducer:
                 if exc.args[0].retriable() and time.monotonic() < deadline:
                     continue
                 self._give_up(exc)
-            self._open = False
+            self._open, self._begun = False, None
             return
 
     def _give_up(self, error: KafkaException) -> None:
@@ -171,7 +178,12 @@ class TransactionalProducer:
 
     def _translate(self, error: KafkaException) -> ExchangeError:
         beyond_use = error.args[0].code() == KafkaError._FATAL  # noqa: SLF001
-        return self._broker.translate(self._cause() or error if beyond_use else error, self._topic)
+        found = self._broker.translate(self._cause() or error if beyond_use else error, self._topic)
+        if isinstance(found, Fenced) and self._begun is not None and time.monotonic() - self._begun >= TIMEOUT_S:
+            # The broker fences whoever leaves a transaction open for so long, as it does when a successor comes; who
+            # was only held up goes on. If there is a successor after all, it is fenced now: one of the two stays.
+            return BrokerUnavailable(reason=_TOO_LATE)
+        return found
 
     def _cause(self) -> KafkaException | None:
         """Return why the producer is beyond use: ``produce`` says only that it is, any call of the transaction why."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, insert, or_, select
@@ -56,7 +57,7 @@ def make(database: Database, method: Method, caller: Caller, period_name: str) -
     """
     caller.must_administer()
     period, now = Period.parse(period_name), method.clock()
-    if end_of(period.since) > now:
+    if end_of(period.since - timedelta(days=1)) > now:
         raise Conflict(reason=Text("the period has not begun", "评价期尚未开始"))
     evaluation = Evaluation(
         period=period.name,
@@ -222,7 +223,8 @@ def _keep(session: Session, evaluation: Evaluation, counted: Mapping[Indicator, 
         {"evaluation_id": evaluation.id, "department_id": department, "place": place}
         for place, department in enumerate(sorted(taking_part), 1)
     ]
-    session.execute(insert(Score), table)
+    if table:
+        session.execute(insert(Score), table)
     _rank(session, evaluation)
 
 

@@ -135,7 +135,7 @@ class Soak:
         for number in range(kills):
             time.sleep(self._chance.uniform(SHORTEST_S, 2 * mean_s))
             if number % 2:
-                wait_until(lambda known=before: self._progress() != known, STUCK_S, "records move")  # type: ignore[misc]
+                self._await_progress(before)
             now = self._progress()
             self._report.moved += now != before
             before = now
@@ -144,6 +144,13 @@ class Soak:
             victim.kill()
             self._report.kills[victim.name] += 1
             victim.start()
+
+    def _await_progress(self, before: tuple[int, int]) -> None:
+        try:
+            wait_until(lambda: self._progress() != before, STUCK_S, "records move")
+        except AssertionError:
+            say(self.last_words())
+            raise
 
     def _progress(self) -> tuple[int, int]:
         """How far publishing and landing have come."""

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from exchange import Publisher, Subscriber
-from exchange.errors import BadRecord, Fenced
+from exchange import Publisher, Subscriber, transaction
+from exchange.errors import BadRecord, BrokerUnavailable, Fenced
 from exchange.items import Row
 from exchange.publisher import Batch
 from tests.support.catalogue import Catalogue, Office
@@ -54,6 +54,22 @@ def test_rows_and_deletes_come_out_as_they_went_in(parties: tuple[Office, Office
         assert publisher.state().keys() == {b"k1"}
     assert received(reader, code) == [("k1", ANNA), ("k2", ("k2", "某人", None, None)), ("k2", None)]
     assert received(reader, code) == [], "what is done is not handed out again"
+
+
+def test_who_was_held_up_for_longer_than_a_transaction_may_last_is_not_called_fenced(
+    parties: tuple[Office, Office, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker gives the transaction up with the same words as for a successor; an adapter has to go on."""
+    monkeypatch.setattr(transaction, "TIMEOUT_S", 2.0)
+    owner, reader, code = parties
+    publisher = Publisher.open(owner.settings, code)
+    batch = publisher.batch()
+    put_one(publisher, batch)
+    with pytest.raises(BrokerUnavailable, match="gave it up"):
+        wait_until(lambda: put_one(publisher, batch), 60, "the broker's look at transactions that last too long")
+    publisher.close()
+    publish(owner, code, "k2")
+    assert [key for key, _row in received(reader, code)] == ["k2"], "nothing of it was committed"
 
 
 def put_one(publisher: Publisher, batch: Batch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 from sqlalchemy import insert
 
-from registry.history.domain import day_of
+from registry.history.domain import day_of, end_of
 from registry.history.models import GrantMonth, ResourceDay
 from registry.receipts.models import Difference
 from registry.sharing.models import Grant, Request
@@ -165,6 +165,16 @@ def test_a_resource_that_moved_counts_for_each_department_for_its_days(here: Wor
         assert office.admin.get(f"evaluations/{number}/facts", **asked)["base"] == base, "the facts make the figure"
     gone = before.admin.get(f"evaluations/{number}/facts", department=before.id, indicator="collection")
     assert (gone["count"], gone["base"]) == (0, 0), "who had it last is asked for it"
+
+
+def test_a_period_can_be_evaluated_from_its_first_day(here: World) -> None:
+    now = datetime.now(UTC)
+    first = (day_of(now).replace(day=1) + timedelta(days=32)).replace(day=1)
+    here.clock.ahead = end_of(first - timedelta(days=1)) + timedelta(minutes=10) - now
+    root = here.user("admin", here.root.secret)
+    assert not root.post("evaluations", {"period": f"{first:%Y-%m}"})["final"]
+    here.clock.ahead -= timedelta(minutes=20)
+    assert root.call("POST", "evaluations", {"period": f"{first:%Y-%m}"}).status_code == 409, "the day before"
 
 
 def test_a_period_that_is_not_over_is_provisional_and_a_late_appeal_is_refused(here: World) -> None:
