@@ -10,7 +10,6 @@ from registry.enforcement.acls import Acl, Kind, Operation, principal
 from tests.integration.adapters.places import people
 from tests.integration.monitoring.causes import (
     full_disk,
-    peep,
     replica_lost,
     stranger,
     tasks_of_another,
@@ -94,4 +93,3 @@ def test_a_broker_that_refuses_log_ins(here: Scene) -> None:
     with stranger(here):
         here.fires("ExchangeKafkaLoginsRefused")
     here.clears("ExchangeKafkaLoginsRefused")
-    peep(here, "_exchange.audit.head")
