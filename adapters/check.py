@@ -8,8 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclOperation
 
 from adapters.config import AdapterConfig
@@ -18,11 +16,10 @@ from exchange.errors import ExchangeError, NotGranted
 from exchange.items import Check as ItemCheck
 from exchange.items import Item, Row
 from exchange.kafka import Broker
-from exchange.log import log_name
+from exchange.log import described, log_name
 from exchange.registry_client import RegistryClient
 from exchange.text import Text
 
-ANSWER_TIMEOUT_S = 10.0
 SHOWN_ROWS = 5
 MOST_REASONS = 10
 SENSITIVE = 3  # from this sensitivity on, values are not shown
@@ -89,17 +86,7 @@ class Check:
         """Ask the broker itself what it allows; the registry's opinion does not count here."""
         broker, contract = self._broker, self._contract
         needed = {AclOperation.READ} | ({AclOperation.WRITE} if self._config.side == "source" else set())
-        admin = AdminClient(broker.config())
-        admin.poll(0)
-        try:
-            asked = admin.describe_topics(
-                TopicCollection([contract.topic]),
-                include_authorized_operations=True,
-                request_timeout=ANSWER_TIMEOUT_S,
-            )
-            told = asked[contract.topic].result(ANSWER_TIMEOUT_S)
-        except KafkaException as exc:
-            raise broker.translate(exc, contract.topic) from exc
+        told = described(broker, contract.topic, operations=True)
         self._log = log_name(contract.topic, told.topic_id)
         missing = sorted(operation.name for operation in needed - set(told.authorized_operations or ()))
         if missing:

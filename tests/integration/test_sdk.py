@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from exchange import Publisher, Subscriber, transaction
+from exchange import Publisher, Subscriber, log, transaction
 from exchange.errors import BadRecord, BrokerUnavailable, Fenced
 from exchange.items import Row
+from exchange.kafka import Broker
 from exchange.publisher import Batch
+from exchange.registry_client import RegistryClient
 from tests.support.catalogue import Catalogue, Office
 from tests.support.node import RunningNode
 from tests.support.wait import wait_until
@@ -70,6 +74,26 @@ def test_who_was_held_up_for_longer_than_a_transaction_may_last_is_not_called_fe
     publisher.close()
     publish(owner, code, "k2")
     assert [key for key, _row in received(reader, code)] == ["k2"], "nothing of it was committed"
+
+
+def test_a_broker_that_gives_no_answer_is_away(
+    parties: tuple[Office, Office, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever way it is told in, an adapter has to wait for it: found by the soak."""
+    monkeypatch.setattr(log, "ANSWER_TIMEOUT_S", 1.0)
+    settings = parties[1].settings
+    with closing(RegistryClient(settings.registry, settings.identity)) as registry, silent() as address:
+        kafka = settings.kafka.model_copy(update={"bootstrap_servers": address})
+        broker = Broker.of(settings.model_copy(update={"kafka": kafka}), registry)
+        with pytest.raises(BrokerUnavailable):
+            log.log_of(broker, "440000.any")
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """A server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 def put_one(publisher: Publisher, batch: Batch) -> None:
