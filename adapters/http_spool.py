@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Engine,
     Integer,
     LargeBinary,
     MetaData,
@@ -28,14 +26,11 @@ from sqlalchemy import (
     select,
 )
 
-from adapters.databases import Problem, translated
-from adapters.http_sqlite import open_file
+from adapters.http_ledger import LedgerFile
 from adapters.protocol import Landing, Stream
-from adapters.sql_ledger import Ledger
 from exchange.avro import Schema
 from exchange.encoder import make_encoder
-from exchange.errors import NotConnected, SinkProblem
-from exchange.receipts import Receipt
+from exchange.errors import NotConnected
 from exchange.text import Text as Words
 
 DESTINATION = "http_pull"
@@ -87,45 +82,33 @@ class Page:
     last: int
 
 
-class Spool:
-    """Records of one resource for one reader. Errors of its methods: DatabaseUnavailable, SinkProblem."""
+class Spool(LedgerFile):
+    """Records of one resource for one reader. Errors of its methods: as of its file."""
 
     def __init__(self, path: Path, stream: Stream, most: int) -> None:
         """``most``: records that may wait."""
-        self._path = path
+        super().__init__(path, DESTINATION, _METADATA)
         self._most = most
         self._contract = stream.contract
         self._names = [stream.column(item) for item in stream.items]
         self._encode = make_encoder(stream.contract.schema)
-        self._ledger = Ledger(DESTINATION)
-        self._problem = Problem(SinkProblem, str(path))
-        self._engine: Engine | None = None
         self._room = threading.Condition()
         self._waiting = 0
         self._schemas: dict[int, Written] = {}
 
     def open(self) -> str:
         """Open the file, make what is missing, and return the destination's own id."""
-        self.close()
+        destination = super().open()
         contract = self._contract
         body = json.dumps({"schema": contract.schema, "names": self._names}, ensure_ascii=False)
-        with translated(self._problem):
-            self._engine = open_file(self._path, SinkProblem)
-            with self._engine.begin() as connection:
-                self._ledger.made_table(connection)  # makes the ledger's tables too
-                _METADATA.create_all(connection)
-                known = {row.body: row.id for row in connection.execute(_SCHEMA.select())}
-                self._schema = known.get(body, max(known.values(), default=0) + 1)
-                if body not in known:
-                    connection.execute(insert(_SCHEMA).values(id=self._schema, body=body))
-                self._written = Written(self._schema, contract.schema, tuple(self._names))
-                self._waiting = connection.execute(select(func.count()).select_from(_RECORD)).scalar() or 0
-                return self._ledger.open(connection, from_nothing=False)
-
-    def positions(self, log: str) -> Mapping[int, int]:
-        """Return the next offset of each partition of ``log``."""
-        with translated(self._problem), self._opened().connect() as connection:
-            return self._ledger.positions(connection, log)
+        with self._writing() as connection:
+            known = {row.body: row.id for row in connection.execute(_SCHEMA.select())}
+            self._schema = known.get(body, max(known.values(), default=0) + 1)
+            if body not in known:
+                connection.execute(insert(_SCHEMA).values(id=self._schema, body=body))
+            self._waiting = connection.execute(select(func.count()).select_from(_RECORD)).scalar() or 0
+        self._written = Written(self._schema, contract.schema, tuple(self._names))
+        return destination
 
     def keep(self, landing: Landing) -> None:
         """Keep a landing for the reader. Errors: Fenced; NotConnected while as much waits as may wait."""
@@ -136,7 +119,7 @@ class Spool:
                 )
         encode, schema = self._encode, self._schema
         rows = [(schema, key, None if row is None else encode(row)) for key, row in landing.changes]
-        with translated(self._problem), self._opened().begin() as connection:
+        with self._writing() as connection:
             self._ledger.move(connection, landing.log, landing.positions)
             if rows:
                 connection.exec_driver_sql(_INSERT, rows)
@@ -149,7 +132,7 @@ class Spool:
 
     def page(self, after: int, most: int) -> Page:
         """Return the records behind number ``after``: at most ``most``, all of one schema."""
-        with translated(self._problem), self._opened().connect() as connection:
+        with self._reading() as connection:
             rows = connection.exec_driver_sql(_SELECT, (after, most)).all()
             if not rows:
                 return Page(self._written, (), after)
@@ -167,7 +150,7 @@ class Spool:
 
     def bounds(self) -> tuple[int, int]:
         """Return the number of the last record that was acknowledged, and of the last one that there is."""
-        with translated(self._problem), self._opened().connect() as connection:
+        with self._reading() as connection:
             first, last = connection.execute(select(func.min(_RECORD.c.seq), func.max(_RECORD.c.seq))).one()
             if first is not None:
                 return first - 1, last
@@ -178,39 +161,16 @@ class Spool:
 
     def acknowledge(self, upto: int) -> None:
         """Forget the records up to this number; the receipts of landings that are all read count as of now."""
-        with translated(self._problem), self._opened().begin() as connection:
+        with self._writing() as connection:
             gone = connection.execute(delete(_RECORD).where(_RECORD.c.seq <= upto)).rowcount
             if gone:
                 done = _HELD.c.last <= upto
-                now = time.time_ns() // 1_000_000
                 bodies = connection.execute(select(_HELD.c.body).where(done).order_by(_HELD.c.seq)).scalars()
-                held = [replace(Receipt.from_bytes(body.encode()), at=now) for body in bodies]
-                self._ledger.add_receipts(connection, held)
+                self._handed_over(connection, bodies)
                 connection.execute(delete(_HELD).where(done))
         with self._room:
             self._waiting -= gone
             self._room.notify_all()
-
-    def unsent(self, limit: int) -> Sequence[Receipt]:
-        """Return receipts that the broker may not have yet."""
-        with translated(self._problem), self._opened().connect() as connection:
-            return self._ledger.unsent(connection, limit)
-
-    def sent(self, ids: Sequence[str]) -> None:
-        """Forget receipts that the broker has."""
-        with translated(self._problem), self._opened().begin() as connection:
-            self._ledger.sent(connection, ids)
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
-
-    def _opened(self) -> Engine:
-        if self._engine is None:
-            raise NotConnected(what=self._path, reason=Words("it is closed", "已关闭"))
-        return self._engine
 
 
 _READER = Words("the reader", "读取方")
