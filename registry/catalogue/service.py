@@ -127,14 +127,12 @@ def move(session: Session, clock: Clock, caller: Caller, name: str, to: Lifecycl
 
 
 def remove(session: Session, clock: Clock, caller: Caller, name: str) -> None:
-    """Delete a draft that was never published, its versions and its subject. Errors: WrongState, Forbidden."""
+    """Delete a draft that was never published, and its versions. Errors: WrongState, Forbidden."""
     resource = resource_of(session, caller, name)
     caller.must_decide(resource.department_id)
     if resource.lifecycle != Lifecycle.DRAFT or resource.published_at is not None:
         raise WrongState(thing=KIND, state=resource.lifecycle, needed="draft")
-    subject = schemas.subject_of(resource.topic)
     search.forget(session, resource.slug)
-    schemas.remove(session, schemas.alive(session, subject, deleted=True), permanent=True)
     for version in versions_of(session, resource):
         session.delete(version)
     session.flush()
@@ -254,14 +252,18 @@ def _step(
         if first:
             resource.published_at = clock()
             resource.published_version = resource.version
+            version = version_of(session, resource, resource.version)
+            schemas.register(session, clock, schemas.subject_of(resource.topic), json.loads(version.schema.text))
     _note(session, clock, caller, ACTIONS[to], resource, version=resource.version)
     return resource
 
 
 def _add_version(session: Session, clock: Clock, resource: Resource, entry: Entry) -> None:
-    schema = schemas.register(
-        session, clock, schemas.subject_of(resource.topic), record_schema(resource.slug, entry.items)
-    )
+    described = record_schema(resource.slug, entry.items)
+    if resource.lifecycle in HIDDEN:  # a draft has no subject, which all may read
+        schema = schemas.keep(session, clock, described)
+    else:
+        schema = schemas.register(session, clock, schemas.subject_of(resource.topic), described)
     resource.version += 1
     session.add(
         ResourceVersion(

@@ -31,6 +31,17 @@ def register(session: Session, clock: Clock, subject: str, schema: AvroSchema) -
     return known.schema if known else add(session, clock, subject, compact(schema), schema).schema
 
 
+def keep(session: Session, clock: Clock, schema: AvroSchema) -> Schema:
+    """Return the row of a schema, stored if it is new; nobody is shown it before a subject has it."""
+    lock(session)
+    sha256 = fingerprint(schema)
+    known = by_fingerprint(session, sha256)
+    if known is not None:
+        return known
+    last_id = session.scalar(select(func.max(Schema.id))) or 0
+    return _stored(session, clock, last_id + 1, compact(schema), sha256, ())
+
+
 def lock(session: Session) -> None:
     """Keep other writers of schemas out until the transaction ends, so that ids and versions have no gaps or twins."""
     if session.get_bind().dialect.name == "postgresql":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from registry.clock import utc_now
 from registry.database import Database
 from registry.migrate import migrate
 from registry.organisation.domain import Role
+from registry.schema_registry import store
 from tests.support.databases import BOTH_DATABASES
 from tests.support.registry_world import new_uscc
 
@@ -65,16 +67,23 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", BOTH_DATABASES)
-def test_what_was_registered_before_is_found(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+def upgraded(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, rows: Mapping[str, Mapping[str, Any]]
+) -> Database:
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path}/r.db"
     database = Database(url)
     migrate(database, "0001")
     with database.write() as session:
-        for table, values in ROWS.items():
+        for table, values in rows.items():
             marks = ", ".join(f":{name}" for name in values)
             session.execute(text(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})"), values)
     migrate(database)
+    return database
+
+
+@pytest.mark.parametrize("kind", BOTH_DATABASES)
+def test_what_was_registered_before_is_found(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+    database = upgraded(request, tmp_path, kind, ROWS)
     root = Caller("admin", None, Role.SYSTEM_ADMIN)
     with database.read() as session:
         for words in ("人口", "公民身份号码", "公安厅 常住"):
@@ -86,4 +95,17 @@ def test_what_was_registered_before_is_found(request: pytest.FixtureRequest, tmp
         entry = service.entry_of(session, row)
         assert entry.details() == service.version_of(session, row, 1).details
         assert entry.described({}) == entry, "what is there meets the obligations of today"
+    database.close()
+
+
+@pytest.mark.parametrize("kind", BOTH_DATABASES)
+@pytest.mark.parametrize("lifecycle", ["draft", "published"])
+def test_a_draft_loses_its_subject(request: pytest.FixtureRequest, tmp_path: Path, kind: str, lifecycle: str) -> None:
+    subject = store.subject_of(ROWS["resources"]["topic"])
+    resource = {**ROWS["resources"], "lifecycle": lifecycle}
+    schema = {**ROWS["schemas"], "subject": subject}
+    database = upgraded(request, tmp_path, kind, {**ROWS, "schemas": schema, "resources": resource})
+    with database.read() as session:
+        assert store.subjects(session, offset=0, limit=9) == ([subject] if lifecycle == "published" else [])
+        assert service.version_of(session, session.get_one(Resource, resource["slug"]), 1).schema.text == '"string"'
     database.close()

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from exchange.avro import record_schema
 from exchange.items import Item, ItemType
 from registry.audit.models import AuditEntry
+from registry.catalogue.models import ResourceVersion
 from tests.support.registry_world import ITEMS, Office, World, good, world
 from tests.support.schema_registry import Schemas, record
 
@@ -118,6 +119,30 @@ def test_a_change_of_the_items_is_a_version_of_the_subject(here: World, owner: O
     old = json.dumps(described(resource))
     first = system.get(f"subjects/{subject}/versions/1")["id"]
     assert system.ok("POST", f"subjects/{subject}/versions", {"schema": old}) == {"id": first}, "an old program goes on"
+
+
+def test_a_draft_has_no_subject_before_it_is_published(here: World, owner: Office) -> None:
+    resource = here.draft(owner)
+    with here.runtime.database.read() as session:
+        number = session.scalars(select(ResourceVersion.schema_id).where(ResourceVersion.slug == resource)).one()
+    subject = f"{topic(resource)}-value"
+    more = (*ITEMS, Item("note", "备注", ItemType.MEMO))
+    for person in (owner.system, owner.admin, here.office().system, here.root):
+        schemas = Schemas(person)
+        assert subject not in schemas.get("subjects")
+        assert schemas.refused("GET", f"subjects/{subject}/versions") == 40401
+        assert schemas.refused("GET", f"schemas/ids/{number}") == 40403
+    own = Schemas(owner.system)
+    assert own.refused("POST", f"subjects/{subject}/versions", {"schema": json.dumps(described(resource))}) == 409
+
+    good(owner.admin.call("PUT", f"resources/{resource}/items", {"items": [item.as_json() for item in more]}))
+    owner.admin.post(f"resources/{resource}/publish")
+    stranger = Schemas(here.office().system)
+    assert stranger.get(f"subjects/{subject}/versions") == [1], "what was thought of before stays unseen"
+    latest = stranger.get(f"subjects/{subject}/versions/latest")
+    assert json.loads(latest["schema"]) == described(resource, more)
+    assert latest["id"] == owner.system.get(f"resources/{resource}/contract")["schema_id"]
+    assert stranger.refused("GET", f"schemas/ids/{number}") == 40403
 
 
 def test_each_change_is_in_the_audit(tmp_path: Path) -> None:
