@@ -102,8 +102,8 @@ class NotTheItems(Conflict):
         "该 schema 与信息资源 {resource} 的信息项不一致；此主体的 schema 由目录按信息项生成",
     )
     hint = Text(
-        "Use versions/latest of the subject, or change the items of the resource in the catalogue.",
-        "请使用该主体的 versions/latest，或在目录中变更该资源的信息项。",
+        "Publish the resource if it is a draft; else use versions/latest of the subject, or change the items.",
+        "资源为草稿时请先发布；否则请使用该主体的 versions/latest，或在目录中变更该资源的信息项。",
     )
 
 
