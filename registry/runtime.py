@@ -14,19 +14,20 @@ from exchange.prometheus import PrometheusMetrics
 from registry.access import secrets
 from registry.access.keys import Keyring
 from registry.access.limits import Limits
-from registry.access.tokens import Tokens
+from registry.access.tokens import PROBE, Tokens
 from registry.audit.parts import Audit, audit_of
 from registry.catalogue import directory
 from registry.certificates.issuer import Issuer
 from registry.certificates.signer import CertificateSigner
 from registry.clock import Clock, utc_now
 from registry.database import Database, database_url
-from registry.enforcement.acls import Policy
+from registry.enforcement.acls import Policy, principal
 from registry.enforcement.broker import Broker, ClientConfig, client_config
 from registry.enforcement.enforcer import Enforcer
 from registry.enforcement.fence import Fence
 from registry.enforcement.lease import LeaseKeeper
 from registry.enforcement.loop import Loop
+from registry.enforcement.probe import Probe
 from registry.evaluation.service import Method
 from registry.history.tally import Tally
 from registry.migrate import migrate
@@ -162,9 +163,11 @@ def build(settings: Settings, clock: Clock = utc_now) -> Runtime:
     patience = settings.broker.timeout_s
     holder = f"{socket.gethostname()}:{group.port}"  # a process that comes back takes its own lease at once
     lease = LeaseKeeper(database, clock, task=LEASE_TASK, holder=holder, ttl_s=LEASE_TTL_S)
+    broker = Broker(client, patience)
     enforcer = Enforcer(
-        broker=Broker(client, patience),
+        broker=broker,
         fence=Fence(client, patience) if settings.enforcer.fence else None,
+        probe=Probe(client_config(settings.broker, tokens, PROBE), broker, patience),
         database=database,
         policy=_policy(settings),
         metrics=metrics,
@@ -268,7 +271,9 @@ def _courier(
 
 def _policy(settings: Settings) -> Policy:
     group = settings.enforcer
-    return Policy(remove_unknown=group.unknown_acls == "remove", preserved=tuple(group.preserve_principals))
+    return Policy(
+        remove_unknown=group.unknown_acls == "remove", preserved=(principal(PROBE), *group.preserve_principals)
+    )
 
 
 def _first_password(path: Path) -> str:

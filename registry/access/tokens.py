@@ -17,6 +17,7 @@ from registry.errors import Unauthenticated
 BROKER_AUDIENCE = "exchange-broker"
 REGISTRY_AUDIENCE = "exchange-registry"
 SELF = "exchange-registry"  # the registry's own principal, a super user of the broker
+PROBE = "exchange-registry-probe"  # a principal of the registry that may do next to nothing
 USER_PREFIX = "user:"  # a colon cannot be in a client_id, so a user's token is never a system's
 REQUIRED = ("iss", "aud", "sub", "iat", "exp", "jti")
 

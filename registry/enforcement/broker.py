@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from exchange.errors import BrokerUnavailable
 from registry.access.tokens import BROKER_AUDIENCE, SELF, Tokens
-from registry.enforcement.acls import Acl, Scope, TopicSpec, principal
+from registry.enforcement.acls import AUDIT_TOPIC, Acl, Scope, TopicSpec, principal
 from registry.enforcement.bindings import acl_of, any_filter, binding, binding_filter
 from registry.errors import BrokerRefused
 from registry.settings import BrokerGroup
@@ -29,11 +29,11 @@ F = TypeVar("F")
 ClientConfig = dict[str, Any]
 
 
-def client_config(settings: BrokerGroup, tokens: Tokens) -> ClientConfig:
-    """Return the librdkafka configuration of the registry itself, which logs in with a token of its own."""
+def client_config(settings: BrokerGroup, tokens: Tokens, subject: str = SELF) -> ClientConfig:
+    """Return the librdkafka configuration of the registry itself, which logs in with a token that it issues."""
 
     def login(_config: str) -> tuple[str, float]:
-        token = tokens.issue(SELF, [BROKER_AUDIENCE])
+        token = tokens.issue(subject, [BROKER_AUDIENCE])
         return token.text, float(token.expires_at)
 
     config: ClientConfig = {
@@ -41,7 +41,7 @@ def client_config(settings: BrokerGroup, tokens: Tokens) -> ClientConfig:
         "security.protocol": settings.security_protocol,
         "sasl.mechanism": "OAUTHBEARER",
         "oauth_cb": login,
-        "client.id": SELF,
+        "client.id": subject,
         "log_level": 2,  # a broker that is away is said by the enforcer, once
         "reconnect.backoff.max.ms": 1000,
     }
@@ -125,6 +125,12 @@ class Broker:
                 there = self._admin.list_topics(topic=name, timeout=self._timeout_s).topics
                 found |= {word: len(topic.partitions) for word, topic in there.items() if topic.error is None}
         return found
+
+    def ids(self) -> set[int]:
+        """Return the brokers that serve at present."""
+        with translated():
+            self.poll()
+            return set(self._admin.list_topics(topic=AUDIT_TOPIC, timeout=self._timeout_s).brokers)
 
     def create(self, specs: Iterable[TopicSpec]) -> None:
         """Create topics; one that is there already is no error."""

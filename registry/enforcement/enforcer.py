@@ -34,6 +34,7 @@ from registry.enforcement.acls import (
 )
 from registry.enforcement.broker import Broker
 from registry.enforcement.fence import Fence
+from registry.enforcement.probe import Probe
 from registry.errors import BrokerRefused
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Enforcer:
         *,
         broker: Broker,
         fence: Fence | None,
+        probe: Probe,
         database: Database,
         policy: Policy,
         metrics: Metrics,
@@ -61,6 +63,7 @@ class Enforcer:
     ) -> None:
         self._broker = broker
         self._fence = fence
+        self._probe = probe
         self._database = database
         self._policy = policy
         self._metrics = metrics
@@ -86,6 +89,7 @@ class Enforcer:
     def poll(self) -> None:
         """Serve the clients' callbacks; once a second is enough."""
         self._broker.poll()
+        self._probe.poll()
         if self._fence:
             self._fence.poll()
 
@@ -206,6 +210,7 @@ class Enforcer:
     def _complete_parked_fetches(self) -> None:
         if not self._unfenced:
             return
+        self._probe.wait()  # else a broker that has not heard would park the next fetch too
         if self._fence:
             literal = {acl.name for acl in self._unfenced if acl.pattern == "LITERAL" and acl.name != "*"}
             few = len(literal) == len({acl.name for acl in self._unfenced}) and len(literal) <= FEW

@@ -17,6 +17,7 @@ from exchange.node.ports import LOOPBACK, free_ports
 from exchange.node.secrets import write_private
 from exchange.node.settings import NodeSettings, bracketed
 from exchange.text import Text
+from tests.support.relay import Relay
 
 FIRST, SECOND = 1, 2  # their ids
 
@@ -28,6 +29,8 @@ class SecondBroker:
     part: Part
     argv: list[str]
     directory: Path
+    controller: Relay
+    """Between it and the first one, which is the controller: held, it hears of nothing new."""
 
     def start(self) -> None:
         self.part.start(self.argv, {}, directory=self.directory)
@@ -41,7 +44,8 @@ def second_broker(settings: NodeSettings, layout: Layout) -> Iterator[SecondBrok
     """Start a broker that joins; it is there when the controller counts it, which this does not wait for."""
     storage = layout.data_dir / "kafka-2"
     properties = layout.secrets / "server-2.properties"
-    write_private(properties, _properties(settings, layout, storage))
+    relay = Relay(settings.node.controller_port)
+    write_private(properties, _properties(settings, layout, storage, relay.port))
     jvm = [find_java(), "-Xmx512m", ONCE, f"-Dexchange.logs={layout.logs}",
            f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={layout.jwks_url}",
            "-cp", f"{find_jars(settings.kafka.home)}/*"]  # fmt: skip
@@ -49,21 +53,23 @@ def second_broker(settings: NodeSettings, layout: Layout) -> Iterator[SecondBrok
     subprocess.run([*jvm, *formatting], check=True, capture_output=True, timeout=60)
     log = layout.logs / "kafka-2.out"
     part = Part(Text("The second broker", "第二个消息服务"), layout.run / "kafka-2.pid", (log,), 30)
-    broker = SecondBroker(part, [*jvm, "kafka.Kafka", str(properties)], layout.data_dir)
+    broker = SecondBroker(part, [*jvm, "kafka.Kafka", str(properties)], layout.data_dir, relay)
     broker.start()
     try:
         yield broker
     finally:
         broker.stop()
+        relay.close()
 
 
-def _properties(settings: NodeSettings, layout: Layout, storage: Path) -> str:
+def _properties(settings: NodeSettings, layout: Layout, storage: Path, controller: int) -> str:
     """The first broker's settings, log-ins and authorizer included, in another place."""
     client, internal = free_ports(2)
     listeners = f"CLIENT://{bracketed(settings.node.host)}:{client},INTERNAL://{LOOPBACK}:{internal}"
     other = {
         "process.roles": "broker",
         "node.id": str(SECOND),
+        "controller.quorum.voters": f"{FIRST}@{LOOPBACK}:{controller}",
         "listeners": listeners,
         "advertised.listeners": listeners,
         "log.dirs": str(storage),

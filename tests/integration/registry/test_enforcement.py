@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exchange.metrics import NullMetrics
+from registry.access.tokens import PROBE
 from registry.enforcement.acls import (
     EVERYTHING,
     Acl,
@@ -23,6 +24,7 @@ from registry.enforcement.acls import (
 )
 from registry.enforcement.broker import Broker
 from registry.enforcement.enforcer import Enforcer
+from registry.enforcement.probe import Probe
 from registry.enforcement.snapshot import read
 from tests.integration.registry.conftest import LoneBroker
 from tests.support.registry_world import World
@@ -189,6 +191,7 @@ def test_a_decision_of_another_process_during_a_comparison_wins(
         enforcer = Enforcer(
             broker=interrupted,
             fence=None,
+            probe=Probe(broker.client(PROBE), interrupted, 10),
             database=one.runtime.database,
             policy=Policy(),
             metrics=NullMetrics(),
