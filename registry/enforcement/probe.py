@@ -44,7 +44,7 @@ class Probe:
     def wait(self) -> None:
         """Return once all brokers have heard; one alone has, since it answered.
 
-        A broker that the controller counts out serves nobody, and has heard before it is counted in again.
+        A broker that the controller counts out is not waited for: it has heard before it is counted in again.
         Errors: BrokerUnavailable, BrokerRefused.
         """
         if len(self._broker.ids()) < 2:  # noqa: PLR2004 - a cluster
