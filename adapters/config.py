@@ -69,6 +69,11 @@ class Limits(Group):
     max_delete_share: float = Field(
         default=0.5, ge=0, le=1, description="a pass that would delete a larger share of the resource is refused"
     )
+    rows_in_memory: int = Field(
+        default=500_000,
+        ge=0,
+        description="rows that a pass over a whole source keeps in memory to compare; more go into a file in state_dir",
+    )
     rejects_dir: Path | None = Field(default=None, description="where rejected records are kept", examples=["rejects"])
 
     @property

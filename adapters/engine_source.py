@@ -10,6 +10,7 @@ from itertools import islice
 
 from adapters import batch_lines
 from adapters.coerce import LARGEST_ROW, as_text, key_of
+from adapters.comparison import Comparison, Verdict
 from adapters.contract_watch import ContractWatch
 from adapters.deletes import believe
 from adapters.engine import Run
@@ -29,28 +30,17 @@ JUDGED_S = 3600.0  # rejects of a pass without end count for so long
 
 
 class Pass:
-    """One pass over a source: what is known of the topic, and what was seen so far."""
+    """One pass over a source: what it is compared with, and what was rejected so far."""
 
-    def __init__(self, source: Source, known: dict[bytes, int] | None) -> None:
-        """``known``: the topic's state, for a pass that shows the whole source."""
+    def __init__(self, source: Source, compared: Comparison | None) -> None:
+        """``compared``: with the topic's state, for a pass that shows the whole source."""
         self.place = source.place
         self.keyed = source.keyed
-        self.whole = known is not None
-        self.left = known or {}  # what of the topic's state was not seen in the source yet
-        self.known = len(self.left)
-        self.seen: dict[bytes, int] = {}  # only of a source that may show a key twice
+        self.compared = compared
         self.began = time.monotonic()
         self.rejected = 0
         self.protected: set[bytes] = set()  # keys of rejected rows: they are not gone
         self.nameless = 0  # rejected rows whose key could not be read
-
-    def gone(self) -> list[bytes]:
-        """Return the keys that are published and no longer in the source."""
-        return [key for key in self.left if key not in self.protected]
-
-    def differs(self, key: bytes, digest: int) -> bool:
-        """Return whether the topic does not have this row yet; it counts as seen."""
-        return self.left.pop(key, None) != digest
 
 
 class SourceEngine:
@@ -180,7 +170,19 @@ class SourceEngine:
 
     def _whole(self, publisher: Publisher, source: Source) -> None:
         """Compare the whole source with the topic; only a pass that came to its end may delete."""
-        current = Pass(source, publisher.state())
+        with closing(self._comparison(source)) as compared:
+            compared.load(publisher.entries())
+            position = self._compare(publisher, source, Pass(source, compared), compared)
+        if position is not None:
+            with publisher.batch() as end:
+                end.set_position(position)
+            self._handed_over = True
+
+    def _comparison(self, source: Source) -> Comparison:
+        return Comparison(self._run.config.state.path, self._limits.rows_in_memory, keyed=source.keyed)
+
+    def _compare(self, publisher: Publisher, source: Source, current: Pass, compared: Comparison) -> Position | None:
+        """Publish what differs; return the position that the source has then, None when it has none or it was left."""
         self._rejects.begin()
         position: Position | None = None
         for batch in source.read(None):
@@ -190,12 +192,9 @@ class SourceEngine:
                 break
         self._overlap.finish()
         if self._run.leaving:
-            return
-        self._delete(publisher, current)
-        if position is not None:
-            with publisher.batch() as end:
-                end.set_position(position)
-            self._handed_over = True
+            return None
+        self._delete(publisher, current, compared)
+        return position
 
     def _changes(self, publisher: Publisher, source: Source, position: Position | None, wish: str | None) -> None:
         """Publish what comes; a pass without end is left when nothing comes any more, or the contract moved.
@@ -245,7 +244,7 @@ class SourceEngine:
             raise
         code = publisher.contract.resource
         self._overlap.start(batch.commit, lambda: self._published(code, current, batch, read, rejects, began))
-        if not current.whole:
+        if current.compared is None:
             self._overlap.finish()  # before its source is asked for more, which tells it that this is safe
         self._run.pace(len(read.rows))
 
@@ -283,22 +282,19 @@ class SourceEngine:
         if max(map(len, data)) > LARGEST_ROW:
             large = {at for at, datum in enumerate(data) if len(datum) > LARGEST_ROW}
         rejects = [self._reject(publisher, current, read, at, "too_large", _TOO_LARGE) for at in large]
-        if not current.whole:
+        if current.compared is None:
             batch.put_all(*_without(large, keys, data) if large else (keys, data))
             return rejects
         fresh: list[int] = []
+        look = current.compared.look
         for at, (key, digest) in enumerate(zip(keys, map(row_digest, keys, data), strict=True)):
             if at in large:
                 continue
-            if not current.keyed:
-                earlier = current.seen.get(key)
-                if earlier is not None:
-                    if earlier != digest:
-                        rejects.append(self._reject(publisher, current, read, at, "duplicate_key", _TWICE))
-                    continue
-                current.seen[key] = digest
-            if current.differs(key, digest):
+            verdict = look(key, digest)
+            if verdict is Verdict.NEW:
                 fresh.append(at)
+            elif verdict is Verdict.CONTRADICTED:
+                rejects.append(self._reject(publisher, current, read, at, "duplicate_key", _TWICE))
         batch.put_all([keys[at] for at in fresh], [data[at] for at in fresh])
         return rejects
 
@@ -338,19 +334,20 @@ class SourceEngine:
         if current.rejected > self._limits.max_rejects:
             raise TooManyRejects(rejected=current.rejected, limit=self._limits.max_rejects, file=self._rejects.path)
 
-    def _delete(self, publisher: Publisher, current: Pass) -> None:
-        gone = current.gone()
+    def _delete(self, publisher: Publisher, current: Pass, compared: Comparison) -> None:
+        gone = sum(1 for _ in compared.gone(current.protected))
         if gone and current.nameless and not current.keyed:
-            self.summary.withheld += len(gone)
+            self.summary.withheld += gone
             log.warning(
                 "%s: %d deletes withheld: the key of %d rejected rows could not be read, so they may be among them",
                 self._run.name,
-                len(gone),
+                gone,
                 current.nameless,
             )
             return
-        self._sure(current, gone)
-        for keys in _chunks(gone, self._limits.rows_at_once):
+        if not self._run.options.allow_deletes:
+            believe(current.place, gone=gone, known=compared.known, share=self._limits.max_delete_share)
+        for keys in _chunks(compared.gone(current.protected), self._limits.rows_at_once):
             began = time.monotonic()
             with publisher.batch() as batch:
                 for key in keys:
@@ -358,11 +355,6 @@ class SourceEngine:
             batch_lines.published(self._run.name, publisher.contract.resource, batch, time.monotonic() - began)
             self.summary.deleted += batch.deletes
             self._run.pace(len(keys))
-
-    def _sure(self, current: Pass, gone: Sequence[bytes]) -> None:
-        if not self._run.options.allow_deletes:
-            share = self._limits.max_delete_share
-            believe(current.place, gone=len(gone), known=current.known, share=share)
 
 
 def _chunks(keys: Iterable[bytes], size: int) -> Iterable[list[bytes]]:

@@ -30,6 +30,11 @@ class StateFolder:
         self._history = self._folder / "history.jsonl"
 
     @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._folder
+
+    @property
     def paused(self) -> bool:
         """Whether the adapter is to move nothing."""
         return self._paused.exists()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -139,13 +139,21 @@ class Publisher:
         Memory: about 150 bytes a key.
         """
         known: dict[bytes, int] = {}
-        for message in read_back(self._broker, f"{self._group}.state", self.contract.topic):
-            key, value = message.key() or b"", message.value()
-            if value is None:
+        for key, digest in self.entries():
+            if digest is None:
                 known.pop(key, None)
             else:
-                known[key] = row_digest(key, value[HEADER_BYTES:])
+                known[key] = digest
         return known
+
+    def entries(self) -> Iterator[tuple[bytes, int | None]]:
+        """Yield what the topic holds now, oldest first: a key and ``row_digest`` of its row, None for a delete.
+
+        A key may come again; its last entry holds.
+        """
+        for message in read_back(self._broker, f"{self._group}.state", self.contract.topic):
+            key, value = message.key() or b"", message.value()
+            yield key, None if value is None else row_digest(key, value[HEADER_BYTES:])
 
     def close(self) -> None:
         """Leave the broker and the registry; safe to call twice."""

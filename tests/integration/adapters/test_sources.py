@@ -53,6 +53,27 @@ def test_changes_and_deletes_follow_and_a_restart_repeats_nothing(world: World, 
     assert set(rows) == set(people(35))
 
 
+def test_a_source_larger_than_memory_is_compared_in_a_file(world: World, origin: Origin) -> None:
+    if origin.follows:
+        pytest.skip("it is compared with nothing")
+    file = write_file(world, "source", origin, limits={"rows_in_memory": 10})
+    first = people(30)
+    origin.put(first)
+    assert origin.once(file).published == 30
+    changed = {**people(35), "k000003": ("改名", None, "7.5")}
+    del changed["k000001"]
+    origin.put(changed)
+    summary = origin.once(file)
+    assert (summary.published, summary.deleted, summary.unchanged) == (6, 1, 28)
+    origin.put(people(10))
+    with pytest.raises(TooManyDeletes) as caught:
+        origin.once(file)
+    assert "25 of 34" in caught.value.message("en")
+    rows = topic_rows(world, 37 + 2, "look")
+    assert set(rows) == set(people(35))
+    assert rows["k000001"] is not None, "it came back"
+
+
 def test_a_large_source_goes_in_batches(world: World, origin: Origin) -> None:
     origin.put(people(12_000))
     file = write_file(world, "source", origin, limits={"batch_rows": 5000})
