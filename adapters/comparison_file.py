@@ -56,7 +56,7 @@ class ComparisonFile:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(prefix=".comparison-", dir=folder) as file:  # mode 0600
                 self._database = sqlite3.connect(file.name, isolation_level=None)
-                for setting in SETTINGS:
+                for setting in (*SETTINGS, f"temp_store_directory = {_quoted(folder)}"):  # else sorting fills /tmp
                     self._database.execute(f"PRAGMA {setting}")
                 for table in TABLES:
                     self._database.execute(table)
@@ -135,6 +135,12 @@ class ComparisonFile:
     def _away(self, error: OSError | sqlite3.Error) -> NotConnected:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return NotConnected(what=self._folder, reason=reason or type(error).__name__)
+
+
+def _quoted(folder: Path) -> str:
+    """SQLite's own word for it: a PRAGMA takes no parameters. A build that leaves it out sorts in SQLITE_TMPDIR."""
+    text = str(folder.resolve()).replace("'", "''")
+    return f"'{text}'"
 
 
 def _bytes(digest: int) -> bytes:

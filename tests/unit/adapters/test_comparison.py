@@ -75,6 +75,13 @@ def test_the_file_has_no_name_and_is_gone_with_the_pass(tmp_path: Path) -> None:
     compared.close()
 
 
+def test_a_folder_of_any_name_does(tmp_path: Path) -> None:
+    compared = Comparison(tmp_path / "o'state 状态", 0, keyed=False)
+    compared.load([(b"1", 1)])
+    assert compared.look(b"1", 1) is Verdict.SAME
+    compared.close()
+
+
 def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison_file, "SETTINGS", (*comparison_file.SETTINGS, "max_page_count = 20"))
     compared = Comparison(tmp_path, 0, keyed=False)
