@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pytest
 
 from adapters.protocol import Changes, Landing, Stream
 from adapters.sink_sql import Config, SqlSink
@@ -16,6 +17,7 @@ from exchange.arrow_changes import ArrowChanges, ChangeReader
 from exchange.avro import record_schema
 from exchange.column_encoder import make_row_encoder
 from exchange.contract import Contract
+from exchange.errors import SinkProblem
 from exchange.items import Item, ItemType, KeyCodec, Row
 from exchange.record import Raw
 from exchange.wire import wire_header
@@ -72,12 +74,12 @@ def changes_of(rows: Sequence[Row]) -> ArrowChanges:
     return found
 
 
-def landed(url: str, table: str, landings: Sequence[Changes]) -> list[tuple[Any, ...]]:
+def landed(url: str, table: str, landings: Sequence[Changes], first: int = 0) -> list[tuple[Any, ...]]:
     config = Config.model_validate({"kind": "sql", "url": url, "table": table})
     sink = SqlSink(config, Stream(CONTRACT, {}, 1000))
     sink.connect()
     assert sink.takes_columns
-    for at, changes in enumerate(landings):
+    for at, changes in enumerate(landings, first):
         sink.write(Landing("t", changes, {0: (at, at + 1)}))
     sink.close()
     with psycopg.connect(url.replace("+psycopg", "")) as database:
@@ -94,6 +96,34 @@ def test_columns_land_as_rows_do(postgres_url: str) -> None:
     assert [tuple(found) for found in by_column] == sorted(
         dict(keyed[0] + keyed[1]).values(), key=lambda one: str(one[0])
     )
+
+
+def test_new_rows_and_known_ones_in_any_order(postgres_url: str) -> None:
+    """New ones are copied straight into the table, until one is known; then they are staged for a while."""
+    parts = [range(300), range(300, 600), range(500, 800), range(800, 1000), range(1000, 1200), range(1100, 1400)]
+    landings = [[row(number) for number in part] for part in parts]
+    found = landed(postgres_url, "mixed", [changes_of(rows) for rows in landings])
+    last = {one[0]: one for rows in landings for one in rows}
+    assert [tuple(one) for one in found] == sorted(last.values(), key=lambda one: str(one[0]))
+
+
+def test_a_table_with_types_of_its_own_gets_the_same_values(postgres_url: str) -> None:
+    rows = [row(number) for number in range(300)]
+    landed(postgres_url, "own", [])
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as database:
+        database.execute("ALTER TABLE own ALTER whole TYPE integer, ALTER id TYPE text, ADD noted int DEFAULT 7")
+    found = landed(postgres_url, "own", [changes_of(rows), changes_of(rows[:200])])
+    assert [tuple(one) for one in found] == [(*one, 7) for one in sorted(rows, key=lambda one: str(one[0]))]
+
+
+def test_a_row_that_the_table_refuses_lands_nothing_of_its_landing(postgres_url: str) -> None:
+    landed(postgres_url, "strict", [changes_of([row(1)])])
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as database:
+        database.execute("ALTER TABLE strict ADD CHECK (id <> 'k250')")
+    with pytest.raises(SinkProblem, match="strict"):
+        landed(postgres_url, "strict", [changes_of([row(number) for number in range(2, 300)])], first=1)
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as database:
+        assert database.execute("SELECT count(*) FROM strict").fetchone() == (1,)
 
 
 def test_a_decimal_beyond_64_bits_lands_all_the_same(postgres_url: str) -> None:
