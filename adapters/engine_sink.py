@@ -18,7 +18,7 @@ from adapters.summary import Summary
 from exchange.arrow_changes import ChangeReader
 from exchange.errors import ExchangeError, NotConnected, Refused, TooManyRejects
 from exchange.receipts import Receipt, landed_receipts
-from exchange.record import Raw, Received, next_offsets
+from exchange.record import Marks, Received, Taken
 from exchange.subscriber import Subscriber
 from exchange.wire import HEADER_BYTES, schema_id_of
 
@@ -114,9 +114,9 @@ class SinkEngine:
             records = subscriber.take(self._limits.rows_at_once, POLL_S)
             self._run.keeper.behind = subscriber.behind()
             if records:
-                self._run.keeper.newest_ms = records[-1].timestamp_ms
-                records += self._more(subscriber, len(records), taken + self._limits.batch_bytes)
-                if self._watch.outdated(subscriber.contract, _schemas(records)):
+                self._run.keeper.newest_ms = records.marks.timestamps_ms[-1]
+                self._add_more(subscriber, records, taken + self._limits.batch_bytes)
+                if self._watch.outdated(subscriber.contract, _schemas(records.values)):
                     self._disconnect()  # the records come again, and are read as the new contract says
                     return True
                 self._land(subscriber, sink, records)
@@ -135,34 +135,32 @@ class SinkEngine:
             raise
         return bool(records)
 
-    def _more(self, subscriber: Subscriber, have: int, most_bytes: int) -> list[Raw]:
+    def _add_more(self, subscriber: Subscriber, records: Taken, most_bytes: int) -> None:
         """Fill the landing while more comes at once: big transactions are quicker, but nothing waits for company."""
-        more: list[Raw] = []
         deadline = time.monotonic() + self._limits.batch_wait_ms / 1000
-        while (room := self._limits.rows_at_once - have - len(more)) > 0 and (left := deadline - time.monotonic()) > 0:
+        while (room := self._limits.rows_at_once - len(records)) > 0 and (left := deadline - time.monotonic()) > 0:
             if subscriber.taken_bytes >= most_bytes:
                 break
             try:
                 found = subscriber.take(room, min(left, PAUSE_S))
                 if not found:
                     break
-                more += found
+                records.extend(found)
             except (NotConnected, Refused) as exc:
                 self._held = exc  # what has come before it was given rightly, and lands
                 break
-        return more
 
     def _took(self, size: int) -> None:
         if size:
             self._run.metrics.add("exchange_landed_bytes_total", size, **self._run.labels)
 
-    def _land(self, subscriber: Subscriber, sink: Sink, records: Sequence[Raw]) -> None:
+    def _land(self, subscriber: Subscriber, sink: Sink, records: Taken) -> None:
         began = time.monotonic()
         contract = subscriber.contract
         columns = self._columns.read(records) if self._columns is not None else None
         rows = self._rows(subscriber, records) if columns is None else []
-        good: Sequence[Raw | Received] = rows if columns is None else records
-        offsets = next_offsets(records)
+        good = Marks.of(rows) if columns is None else records.marks
+        offsets = records.marks.next_offsets()
         now_ms = time.time_ns() // 1_000_000
         landing = Landing(
             log=self._log,
@@ -177,15 +175,13 @@ class SinkEngine:
         )
         self._expected.update(offsets)
 
-    def _rows(self, subscriber: Subscriber, records: Sequence[Raw]) -> list[Received]:
+    def _rows(self, subscriber: Subscriber, records: Taken) -> list[Received]:
         """Return the records with their rows; those that are no record of the resource are set aside."""
         decoded = subscriber.decoded(records)
         self._set_aside(subscriber.contract.topic, [record for record in decoded if record.fault is not None])
         return [record for record in decoded if record.fault is None]
 
-    def _has_landed(
-        self, offsets: Mapping[int, int], good: Sequence[Raw | Received], receipts: Sequence[Receipt], began: float
-    ) -> None:
+    def _has_landed(self, offsets: Mapping[int, int], good: Marks, receipts: Sequence[Receipt], began: float) -> None:
         self._owed = True
         self._landed.update(offsets)
         batch_lines.landed(self._run.name, receipts, time.monotonic() - began)
@@ -210,8 +206,8 @@ class SinkEngine:
                 rejected=self.summary.rejected, limit=self._limits.max_rejects, file=self._rejects.path
             )
 
-    def _count(self, good: Sequence[Raw | Received], seconds: float) -> None:
-        deletes = sum(record.deleted for record in good)
+    def _count(self, good: Marks, seconds: float) -> None:
+        deletes = good.deleted.count(True)
         self.summary.landed += len(good) - deletes
         self.summary.deleted += deletes
         self.summary.passes += 1
@@ -223,7 +219,7 @@ class SinkEngine:
         metrics.set("exchange_last_commit_timestamp_seconds", time.time(), **labels)
         metrics.observe("exchange_batch_seconds", seconds, **labels)
         if good:
-            oldest = min(record.timestamp_ms for record in good)
+            oldest = min(good.timestamps_ms)
             metrics.observe("exchange_end_to_end_seconds", max(0.0, time.time() - oldest / 1000), **labels)
 
     def _forward(self, subscriber: Subscriber, sink: Sink) -> None:
@@ -287,6 +283,6 @@ class SinkEngine:
             self._sink = None
 
 
-def _schemas(records: Sequence[Raw]) -> set[int]:
-    headers = {record.value[:HEADER_BYTES] for record in records if record.value is not None}
+def _schemas(values: Sequence[bytes | None]) -> set[int]:
+    headers = {value[:HEADER_BYTES] for value in values if value is not None}
     return set(map(schema_id_of, headers))

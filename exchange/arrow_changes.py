@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from typing import overload
 
@@ -11,7 +11,7 @@ from exchange.arrow_rows import ArrowRecords, ArrowRows
 from exchange.columnar import ColumnarChanges
 from exchange.contract import Contract
 from exchange.items import Row
-from exchange.record import Raw
+from exchange.record import Taken
 from exchange.wire import wire_header
 
 Change = tuple[bytes, Row | None]
@@ -24,14 +24,14 @@ class ChangeReader:
         self._records = ArrowRecords(contract.schema, contract.items)
         self._decode = make_table_decoder(contract.schema, wire_header(contract.schema_id))
 
-    def read(self, records: Sequence[Raw]) -> ArrowChanges | None:
-        """Return the changes in ``records``; None when one of them is to be looked at by itself, or all are deletes."""
-        values = [record.value for record in records if record.value is not None]
+    def read(self, taken: Taken) -> ArrowChanges | None:
+        """Return the changes that came; None when one of them is to be looked at by itself, or all are deletes."""
+        values = [value for value in taken.values if value is not None]
         columns = self._decode(values) if values else None
         if columns is None:
             return None
         rows = ArrowRows(self._records, columns)
-        return ArrowChanges([record.key for record in records], [record.value is None for record in records], rows)
+        return ArrowChanges(taken.keys, taken.marks.deleted, rows)
 
 
 class ArrowChanges(ColumnarChanges):
@@ -44,9 +44,9 @@ class ArrowChanges(ColumnarChanges):
 
     def latest(self) -> tuple[list[bytes], ArrowRows]:
         """Return the keys that are gone in the end, and the last row of each other key."""
-        last = dict(zip(self._keys, self._places(), strict=True))
-        if len(last) == len(self._rows) == len(self._keys):
+        if len(set(self._keys)) == len(self._rows) == len(self._keys):
             return [], self._rows
+        last = dict(zip(self._keys, self._places(), strict=True))
         gone = [key for key, place in last.items() if place is None]
         return gone, self._rows.picked([place for place in last.values() if place is not None])
 

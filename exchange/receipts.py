@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 import xxhash
 
 from exchange.contract import Contract
-from exchange.record import Raw, Received
+from exchange.record import Marks
 from exchange.signing import SigningKey, is_signed
 
 MODULUS = 1 << 128
@@ -100,37 +101,62 @@ NAMES = tuple(field.name for field in fields(Receipt))
 STATED = tuple(sorted(set(NAMES) - {"kid", "signature"}))
 
 
+@dataclass(slots=True)
+class _Part:
+    """What one landing holds of one batch in one partition."""
+
+    first: int
+    last: int = 0
+    count: int = 0
+    deletes: int = 0
+    digest: int = 0
+
+
 def landed_receipts(
-    records: Iterable[Raw | Received], contract: Contract, client_id: str, adapter: str, landing: str, at: int
+    marks: Marks, contract: Contract, client_id: str, adapter: str, landing: str, at: int
 ) -> list[Receipt]:
-    """Return the receipts of one landing: one for each batch and partition among ``records``.
+    """Return the receipts of one landing: one for each batch and partition among its records.
 
     ``landing``: the destination's own id; ``at``: milliseconds, UTC.
     """
-    parts: dict[tuple[str, int], list[Raw | Received]] = {}
-    for record in records:
-        parts.setdefault((record.batch, record.partition), []).append(record)
     return [
         Receipt(
-            id=f"{landing}:{contract.topic}:{partition}:{part[0].offset}",
+            id=f"{landing}:{contract.topic}:{partition}:{part.first}",
             side=Side.LANDED,
             resource=contract.resource,
             topic=contract.topic,
             client_id=client_id,
             adapter=adapter,
             batch=batch,
-            count=len(part),
-            deletes=sum(record.deleted for record in part),
-            digest=hex_digest(set_digest(record.digest for record in part)),
+            count=part.count,
+            deletes=part.deletes,
+            digest=hex_digest(part.digest % MODULUS),
             schema_id=contract.schema_id,
             at=at,
             partition=partition,
-            first_offset=part[0].offset,
-            last_offset=part[-1].offset,
+            first_offset=part.first,
+            last_offset=part.last,
             landing=landing,
         )
-        for (batch, partition), part in parts.items()
+        for (batch, partition), part in _parts(marks).items()
     ]
+
+
+def _parts(marks: Marks) -> dict[tuple[str, int], _Part]:
+    """Records of a batch come in runs: each run is summed up at once."""
+    parts: dict[tuple[str, int], _Part] = {}
+    begin = 0
+    for key, run in groupby(zip(marks.batches, marks.partitions, strict=True)):
+        end = begin + sum(1 for _ in run)
+        part = parts.get(key)
+        if part is None:
+            part = parts[key] = _Part(marks.offsets[begin])
+        part.last = marks.offsets[end - 1]
+        part.count += end - begin
+        part.deletes += marks.deleted[begin:end].count(True)
+        part.digest += sum(marks.digests[begin:end])
+        begin = end
+    return parts
 
 
 def _compact(said: Mapping[str, Any]) -> bytes:

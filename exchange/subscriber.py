@@ -17,10 +17,10 @@ as the rows, and gives them back as ``positions``, has each record exactly once:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -33,7 +33,7 @@ from exchange.log import log_of
 from exchange.metrics import Metrics, NullMetrics
 from exchange.publisher import BATCH_HEADER
 from exchange.receipts import Receipt, landed_receipts, record_digest
-from exchange.record import Raw, Received, next_offsets
+from exchange.record import Marks, Received, Taken
 from exchange.registry_client import RegistryClient
 from exchange.settings import SystemSettings
 from exchange.signing import SigningKey, signing_key
@@ -141,7 +141,7 @@ class Subscriber:
         """
         return self.decoded(self.take(max_records, timeout_s))
 
-    def take(self, max_records: int, timeout_s: float) -> list[Raw]:
+    def take(self, max_records: int, timeout_s: float) -> Taken:
         """Return the next records as ``poll`` does, not decoded.
 
         Errors: NotGranted as soon as the broker refuses; records that came before it are returned first.
@@ -157,8 +157,8 @@ class Subscriber:
                 if not at:
                     raise self._broker.translate(error, self.contract.topic)
                 self._pending = error
-                return _raw(messages[:at])
-        return _raw(messages)
+                return _taken(messages[:at])
+        return _taken(messages)
 
     def batches(self, max_records: int = 1000, idle_s: float | None = None) -> Iterator[list[Received]]:
         """Yield what ``poll`` returns, for ever; with ``idle_s``, until nothing came for so many seconds."""
@@ -169,10 +169,12 @@ class Subscriber:
                 yield records
                 last = time.monotonic()
 
-    def decoded(self, records: Sequence[Raw]) -> list[Received]:
+    def decoded(self, taken: Taken) -> list[Received]:
         """Return records with their rows; one that is no record of the resource has its fault instead."""
         made: list[Received] = []
-        for key, value, partition, offset, timestamp_ms, batch, digest in records:
+        marks = taken.marks
+        told = zip(marks.partitions, marks.offsets, marks.timestamps_ms, marks.batches, marks.digests, strict=True)
+        for key, value, mark in zip(taken.keys, taken.values, told, strict=True):
             row, fault, schema_id = None, None, None
             if value is not None:
                 schema_id = schema_id_of(value)
@@ -180,7 +182,7 @@ class Subscriber:
                     row = self._codec.decode(value)
                 except BadWire as exc:
                     fault = exc
-            made.append(Received(key, row, partition, offset, timestamp_ms, batch, digest, fault, schema_id))
+            made.append(Received(key, row, *mark, fault, schema_id))
         return made
 
     def behind(self) -> int | None:
@@ -201,10 +203,11 @@ class Subscriber:
 
     def done(self, records: Sequence[Received]) -> None:
         """Say that ``records`` were dealt with: receipts, then the offsets."""
+        marks = Marks.of(records)
         self.send_receipts(
-            landed_receipts(records, self.contract, self.client_id, self.name, self._landing, time.time_ns() // 10**6)
+            landed_receipts(marks, self.contract, self.client_id, self.name, self._landing, time.time_ns() // 10**6)
         )
-        self.commit(next_offsets(records))
+        self.commit(marks.next_offsets())
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Note at the broker that everything before these offsets is done, by partition."""
@@ -275,17 +278,26 @@ class Subscriber:
         consumer.assign(partitions)
 
 
-def _raw(messages: Sequence[Message]) -> list[Raw]:
-    records: list[Raw] = []
-    before, batch = b"", ""  # of the record before: records of a batch come together
+def _taken(messages: Sequence[Message]) -> Taken:
+    """Each field in a loop of its own: measured, a third of the time of one loop over the records."""
+    keys = [message.key() or b"" for message in messages]
+    values = [message.value() for message in messages]
+    marks = Marks(
+        partitions=cast("list[int]", [message.partition() for message in messages]),  # what is no error has one
+        offsets=cast("list[int]", [message.offset() for message in messages]),
+        timestamps_ms=[message.timestamp()[1] for message in messages],
+        batches=list(_batches(messages)),
+        digests=list(map(record_digest, keys, values)),
+        deleted=[value is None for value in values],
+    )
+    return Taken(keys, values, marks)
+
+
+def _batches(messages: Iterable[Message]) -> Iterator[str]:
+    before, batch = None, ""  # of the record before: records of a batch come together
     for message in messages:
-        key, value = message.key() or b"", message.value()
-        found = dict(message.headers() or ()).get(BATCH_HEADER)
-        if found != before:
-            before, batch = (found, found.hex()) if isinstance(found, bytes) else (b"", "")
-        partition, offset = message.partition(), message.offset()
-        assert partition is not None
-        assert offset is not None
-        made_at, digest = message.timestamp()[1], record_digest(key, value)
-        records.append(Raw(key, value, partition, offset, made_at, batch, digest))
-    return records
+        headers = message.headers()
+        if headers != before:
+            found = dict(headers or ()).get(BATCH_HEADER)
+            before, batch = headers, found.hex() if isinstance(found, bytes) else ""
+        yield batch

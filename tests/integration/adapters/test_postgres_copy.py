@@ -19,8 +19,8 @@ from exchange.column_encoder import make_row_encoder
 from exchange.contract import Contract
 from exchange.errors import SinkProblem
 from exchange.items import Item, ItemType, KeyCodec, Row
-from exchange.record import Raw
 from exchange.wire import wire_header
+from tests.support.records import taken
 
 ITEMS = (
     Item("id", "编号", ItemType.TEXT, length=20, primary_key=True),
@@ -66,10 +66,7 @@ def changes_of(rows: Sequence[Row]) -> ArrowChanges:
     header = wire_header(7)
     data = make_row_encoder(SCHEMA)(rows)
     keys = map(KeyCodec(ITEMS).encode, rows)
-    records = [
-        Raw(key, header + datum, 0, at, 0, "", 0) for at, (key, datum) in enumerate(zip(keys, data, strict=True))
-    ]
-    found = ChangeReader(CONTRACT).read(records)
+    found = ChangeReader(CONTRACT).read(taken(list(keys), [header + datum for datum in data]))
     assert found is not None
     return found
 
@@ -131,6 +128,6 @@ def test_a_decimal_beyond_64_bits_lands_all_the_same(postgres_url: str) -> None:
     rows: list[Row] = [("k", Decimal("9999999999999.9999"), *[None] * 10)]
     assert landed(postgres_url, "wide", [changes_of(rows)])[0][1] == rows[0][1]
     rows = [("k", wide, *[None] * 10)]
-    records = [Raw(b"k", wire_header(7) + make_row_encoder(SCHEMA)(rows)[0], 0, 0, 0, "", 0)]
-    assert ChangeReader(CONTRACT).read(records) is None, "read record by record"
+    record = wire_header(7) + make_row_encoder(SCHEMA)(rows)[0]
+    assert ChangeReader(CONTRACT).read(taken([b"k"], [record])) is None, "read record by record"
     assert landed(postgres_url, "wider", [[(b"k", rows[0])]])[0][1] == wide

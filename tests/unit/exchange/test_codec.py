@@ -22,8 +22,8 @@ from exchange.contract import Contract
 from exchange.decoder import FAULTS, make_decoder
 from exchange.encoder import long, make_encoder, small
 from exchange.items import Item, ItemType, KeyCodec, Row
-from exchange.record import Raw
 from exchange.values import check_row, parse
+from tests.support.records import taken
 
 ITEMS = (
     Item("id", "编号", ItemType.TEXT, length=20, primary_key=True),
@@ -200,11 +200,9 @@ def changes_of(
 ) -> ArrowChanges | None:
     contract = Contract("x", "题", 1, "t", "t.rejects", 7, schema, items, may_read=True, may_write=False)
     header = RecordCodec(schema, 7, no_other).header
-    records = [
-        Raw(keys[at].encode() if keys else b"%d" % at, None if datum is None else header + datum, 0, at, 0, "", 0)
-        for at, datum in enumerate(data)
-    ]
-    return ChangeReader(contract).read(records)
+    values = [None if datum is None else header + datum for datum in data]
+    given = [key.encode() for key in keys] if keys else [b"%d" % at for at in range(len(values))]
+    return ChangeReader(contract).read(taken(given, values))
 
 
 def test_long_texts_are_written_by_column_too() -> None:

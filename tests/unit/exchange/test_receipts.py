@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exchange.contract import Contract
 from exchange.receipts import MODULUS, Receipt, Side, landed_receipts, record_digest, set_digest
-from exchange.record import Received, next_offsets
+from exchange.record import Marks, Received, next_offsets
 
 CONTRACT = Contract("r-1", "资源", 1, "440000.r-1", "440000.r-1.rejects", 1, {}, (), may_read=True, may_write=False)
 
@@ -33,7 +33,7 @@ def received(made: list[tuple[str, int, bytes, bool]]) -> list[Received]:
 
 
 def landed(records: list[Received]) -> list[Receipt]:
-    return landed_receipts(records, CONTRACT, "city", "in", "landing", 0)
+    return landed_receipts(Marks.of(records), CONTRACT, "city", "in", "landing", 0)
 
 
 @given(RECORDS, st.integers(0, 40))
