@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence, Sized
-from datetime import UTC, date, datetime, time, tzinfo
-from decimal import Context, Decimal
+from datetime import date, datetime, time, tzinfo
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +13,14 @@ from exchange.errors import BadRecord
 from exchange.items import Item, ItemType, KeyCodec, Row, Value
 from exchange.text import Text
 from exchange.transaction import LARGEST_MESSAGE
-from exchange.values import check_row, parse
+from exchange.values import check_row, in_utc, parse
 
 TEXTS = frozenset({ItemType.TEXT, ItemType.MEMO})
 SIZED = TEXTS | {ItemType.BINARY}
 
 WIDE = Context(prec=100)  # digits: the usual 28 would refuse long decimals
 LARGEST_ROW = LARGEST_MESSAGE - 10_000  # bytes; key, headers and the broker's own words need some
+LONG_FORM = len("2024-01-31")  # shorter ones are read by rules of their own
 SMALL_VALUE = 64  # bytes that a value of any other type has at most
 MOST_RAW = 200_000  # characters of a rejected record that are kept in full
 KEPT_OF_LONG = 1_000  # characters of each longer value, where the record has more than that
@@ -46,12 +47,46 @@ def coerce(item: Item, value: Any, zone: tzinfo) -> Value:
 
 
 def text_reader(item: Item, zone: tzinfo) -> Callable[[str], Value]:
-    """Return ``parse`` and ``exact`` made for one item: called for each value of a file. Errors of it: BadRecord."""
-    if item.type in {ItemType.TEXT, ItemType.MEMO}:
+    """Return ``parse`` and ``exact`` made for one item: called for each value of a file. Errors of it: BadRecord.
+
+    What is written as usual is read at once; anything else, and every fault, is left to those two.
+    """
+    if item.type in TEXTS:
         return lambda text: text or None
-    if item.digits is None:
-        return lambda text: parse(item, text, zone)
-    return lambda text: exact(item, parse(item, text, zone))
+    if item.digits is not None:
+        return _decimal_reader(item, zone)
+    if item.type is ItemType.DATE:
+        return _quick_reader(item, zone, date.fromisoformat)
+    if item.type is ItemType.INSTANT:
+        return _quick_reader(item, zone, lambda text: in_utc(datetime.fromisoformat(text), zone))
+    return lambda text: parse(item, text, zone)
+
+
+def _quick_reader(item: Item, zone: tzinfo, quick: Callable[[str], Value]) -> Callable[[str], Value]:
+    def read(text: str) -> Value:
+        if len(text) >= LONG_FORM:
+            try:
+                return quick(text)
+            except ValueError:
+                pass
+        return parse(item, text, zone)
+
+    return read
+
+
+def _decimal_reader(item: Item, zone: tzinfo) -> Callable[[str], Value]:
+    assert item.digits is not None
+    quantum = Decimal(1).scaleb(-item.digits[1])
+
+    def read(text: str) -> Value:
+        try:
+            number = Decimal(text)
+            rounded = number.quantize(quantum, context=WIDE)
+        except InvalidOperation:
+            return exact(item, parse(item, text, zone))
+        return rounded if rounded == number else exact(item, parse(item, text, zone))
+
+    return read
 
 
 def exact(item: Item, value: Value) -> Value:
@@ -167,9 +202,10 @@ def _date(value: Any, _zone: tzinfo) -> Value:
 
 
 def _instant(value: Any, zone: tzinfo) -> Value:
-    if not isinstance(value, datetime):
+    try:
+        return in_utc(value, zone) if isinstance(value, datetime) else None
+    except ValueError:
         return None
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _logical(value: Any, _zone: tzinfo) -> Value:

@@ -1,7 +1,7 @@
 """Rows into a table of PostgreSQL by COPY: straight into it while they are new, else by way of a staging table.
 
 A row that is there already ends a COPY with nothing copied, since it runs in a savepoint; then the rows are staged, and
-one statement inserts or replaces them. A first load takes half the time of staging.
+one statement inserts or replaces them.
 """
 
 from __future__ import annotations

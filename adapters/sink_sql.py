@@ -116,7 +116,10 @@ class SqlSink:
         if isinstance(changes, ColumnarChanges):
             return changes.latest()
         last = dict(changes)
-        rows = [convert_row(row, self._converters) for row in last.values() if row is not None]
+        try:
+            rows = [convert_row(row, self._converters) for row in last.values() if row is not None]
+        except OverflowError as exc:
+            raise self._problem.make(_TOO_LATE) from exc
         return [key for key, row in last.items() if row is None], rows
 
     def unsent_receipts(self, limit: int) -> Sequence[Receipt]:
@@ -159,3 +162,9 @@ class SqlSink:
     def _opened(self) -> Engine:
         assert self._engine is not None, "connect comes first"
         return self._engine
+
+
+_TOO_LATE = Text(
+    "a date-time is beyond the year 9999 in the zone of this database; correct it at the source",
+    "有日期时间换算到本库时区后超出公元 9999 年；请在数据来源更正",
+)

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from adapters.coerce import LARGEST_ROW, as_text, coerce, key_of, size_checker
+from adapters.coerce import LARGEST_ROW, as_text, coerce, exact, key_of, size_checker, text_reader
 from exchange.errors import BadRecord
 from exchange.items import Item, ItemType, Value
-from exchange.values import check_row
+from exchange.values import check_row, parse
 
 CHINA = ZoneInfo("Asia/Shanghai")
 
@@ -61,6 +64,39 @@ def test_what_drivers_give_becomes_the_items_value(target: Item, found: Any, val
 def test_what_would_lose_something_is_rejected(target: Item, found: Any) -> None:
     with pytest.raises(BadRecord):
         coerce(target, found, CHINA)
+
+
+DIGITS = st.from_regex(r" ?-?[0-9]{0,4}(\.[0-9]{0,5})?(e-?[0-9]{1,3})?_?|NaN|-Infinity|sNaN", fullmatch=True)
+DATES = st.from_regex(r" ?[0-9]{4}[-/]?[01][0-9][-/]?[0-3][0-9]([ T/][0-2][0-9]:[0-5][0-9](:00)?(Z|[+-]0[0-9]:00)?)? ?")
+
+
+@given(
+    st.sampled_from(
+        [
+            item(ItemType.NUMBER, length=5, scale=2), item(ItemType.NUMBER, length=38), item(ItemType.MONEY),
+            item(ItemType.NUMBER, length=5), item(ItemType.DATE), item(ItemType.INSTANT),
+        ]
+    ),
+    DIGITS | DATES | st.text(max_size=12),
+)  # fmt: skip
+def test_what_is_read_at_once_is_what_is_read_thoroughly(target: Item, text: str) -> None:
+    read = text_reader(target, CHINA)
+    assert told(lambda: read(text)) == told(lambda: exact(target, parse(target, text, CHINA)))
+
+
+def told(read: Callable[[], Value]) -> tuple[str, ...]:
+    """The value with its type, or the rule that is broken."""
+    try:
+        value = read()
+    except BadRecord as exc:
+        return (exc.rule,)
+    return type(value).__name__, str(value)
+
+
+@pytest.mark.parametrize("found", [datetime(1, 1, 1), datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-8)))])  # noqa: DTZ001
+def test_an_instant_before_the_first_or_after_the_last_year_is_rejected(found: datetime) -> None:
+    with pytest.raises(BadRecord):
+        coerce(item(ItemType.INSTANT), found, CHINA)
 
 
 def test_a_key_is_readable_when_other_values_are_not() -> None:

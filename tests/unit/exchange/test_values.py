@@ -1,6 +1,8 @@
 """What each item type reads, and what it refuses."""
 
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -11,7 +13,7 @@ from stdnum.cn import ric
 
 from exchange.errors import BadRecord
 from exchange.items import Check, Item, ItemType, problems
-from exchange.values import check_row, parse
+from exchange.values import check_row, check_value, parse
 
 
 def item(kind: str, **more: object) -> Item:
@@ -51,6 +53,7 @@ def test_reads_and_accepts(kind: str, more: dict[str, object], text: str, value:
     [
         ("N", "12a"), ("N", "1_000"), ("N", "１２.５x"), ("Y", "NaN"), ("Y", "Infinity"), ("D", "2023-02-29"),
         ("D", "0000-00-00"), ("D", "2024-1"), ("D", "20241301"), ("T", "yesterday"), ("T", "2024-01-31T25:00"),
+        ("T", "0001-01-01T00:00:00"), ("T", "9999-12-31T23:59:59-08:00"),
         ("L", "maybe"), ("G", "zz"), ("B", "1_0"), ("I", "1.5"),
     ],
 )  # fmt: skip
@@ -87,6 +90,37 @@ def test_refuses_values(it: Item, value: object, rule: str) -> None:
     with pytest.raises(BadRecord) as caught:
         check_row([it], (value,))  # type: ignore[arg-type] # wrong types are the point
     assert caught.value.rule == rule
+
+
+KINDS = [
+    item("C", length=3), item("C", length=18, check=Check.CITIZEN_ID), item("C", length=17, check=Check.CITIZEN_ID),
+    item("C", length=18, check=Check.USCC), item("M"), item("N", length=3), item("N", length=5, scale=2),
+    item("N", length=2, scale=2), item("N", length=20), item("Y"), item("I"), item("D"), item("T"), item("L"),
+    item("G"), item("B"),
+]  # fmt: skip
+VALUES: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers() | st.integers(-1100, 1100) | st.floats() | st.binary(max_size=3)
+    | st.decimals() | st.decimals(-1100, 1100, places=2) | st.decimals(-1, 1, places=4) | st.dates() | st.datetimes()
+    | st.datetimes(timezones=st.just(UTC)) | st.text(max_size=4)
+    | st.sampled_from(["44010018991231001X", "440604190101010014", "440604190101010015", "91440000MA00DEM14G"])
+)  # fmt: skip
+
+
+@given(st.sampled_from(KINDS), st.sampled_from([{}, {"required": True}, {"primary_key": True}]), VALUES)
+def test_the_quick_question_says_no_more_than_the_thorough_one(
+    kind: Item, more: dict[str, bool], value: object
+) -> None:
+    it = replace(kind, **more)  # type: ignore[arg-type] # facts of one type
+    assert rule_of(lambda: check_row([it], (value,))) == rule_of(lambda: check_value(it, value))  # type: ignore[arg-type]
+
+
+def rule_of(judge: Callable[[], object]) -> str | None:
+    """The rule that is broken."""
+    try:
+        judge()
+    except BadRecord as exc:
+        return exc.rule
+    return None
 
 
 @pytest.mark.parametrize("number", ["44010018991231001X", "440604190101010014", "441900189901010024"])
