@@ -103,6 +103,10 @@ class Broker:
         literal = ResourcePatternType.LITERAL
         return self._described([any_filter(ResourceType.TOPIC, topic, literal, who) for topic in scope.topics])
 
+    def present(self, acls: Iterable[Acl]) -> frozenset[Acl]:
+        """Return those of a few ACLs that are there: the broker looks through all it has for each."""
+        return self._described([binding_filter(acl) for acl in acls])
+
     def add(self, acls: Iterable[Acl]) -> None:
         """Create ACLs; one that is there already is no error."""
         for chunk in _chunks(sorted(acls)):

@@ -44,7 +44,7 @@ UNDO_ROUNDS = 5  # decisions that overtake one enforcement; what is left is the 
 POLL_S = 0.01
 SEEN_S = 1.0  # a new ACL is waited for so long: another process may have taken it back already
 MOST_TOLD = 100  # ACLs that one comparison names in the log
-FEW = 5  # topics that are asked for one by one
+FEW = 5  # topics, or ACLs, that are asked for one by one
 
 
 class Enforcer:
@@ -198,9 +198,10 @@ class Enforcer:
 
     def _settle(self, scope: Scope, step: Difference) -> None:
         """Wait until the broker itself says so: its controller has answered before it has heard."""
-        began, pause = time.monotonic(), threading.Event()
+        began, pause, changed = time.monotonic(), threading.Event(), step.add | step.remove
         while True:
-            there, waited = self._broker.acls(scope), time.monotonic() - began
+            there = self._broker.present(changed) if len(changed) <= FEW else self._broker.acls(scope)
+            waited = time.monotonic() - began
             if not step.remove & there and (step.add <= there or waited > SEEN_S):
                 return
             if waited > self._settle_s:
