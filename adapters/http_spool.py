@@ -29,7 +29,7 @@ from sqlalchemy import (
 from adapters.http_ledger import LedgerFile
 from adapters.protocol import Landing, Stream
 from exchange.avro import Schema
-from exchange.encoder import make_encoder
+from exchange.column_encoder import make_row_encoder
 from exchange.errors import NotConnected
 from exchange.text import Text as Words
 
@@ -91,7 +91,7 @@ class Spool(LedgerFile):
         self._most = most
         self._contract = stream.contract
         self._names = [stream.column(item) for item in stream.items]
-        self._encode = make_encoder(stream.contract.schema)
+        self._encode = make_row_encoder(stream.contract.schema)
         self._room = threading.Condition()
         self._waiting = 0
         self._schemas: dict[int, Written] = {}
@@ -117,8 +117,9 @@ class Spool(LedgerFile):
                 raise NotConnected(
                     what=_READER, reason=Words(f"{self._waiting} records wait", f"{self._waiting} 条待取")
                 )
-        encode, schema = self._encode, self._schema
-        rows = [(schema, key, None if row is None else encode(row)) for key, row in landing.changes]
+        there = [row for _, row in landing.changes if row is not None]
+        data = iter(self._encode(there) if there else ())
+        rows = [(self._schema, key, None if row is None else next(data)) for key, row in landing.changes]
         with self._writing() as connection:
             self._ledger.move(connection, landing.log, landing.positions)
             if rows:

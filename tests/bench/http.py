@@ -26,7 +26,7 @@ from tests.support.catalogue import Catalogue, Office
 from tests.support.node import running_node
 from tests.support.wait import wait_until
 
-ROWS, BATCH, CLIENTS = 60_000, 1_000, 8
+ROWS, BATCH, CLIENTS = 200_000, 1_000, 8
 
 
 def run(bench: Bench) -> None:
