@@ -23,6 +23,7 @@ Headers = list[tuple[str, str | bytes | None]]
 
 TIMEOUT_S = 60.0
 START_TIMEOUT_S = 30.0
+ANY_PARTITION, NOW = -1, 0  # what librdkafka takes for "by the key" and "when it is sent"
 CONSEQUENCES = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own codes
 LARGEST_MESSAGE = 10_000_000  # bytes; the registry gives the topics of resources the same limit
 _TOO_LATE = Text(
@@ -74,7 +75,7 @@ class TransactionalProducer:
             self._begin()
             try:
                 for key, value in zip(keys, values, strict=True):
-                    produce(topic, value, key, headers=headers, on_delivery=failed)
+                    produce(topic, value, key, ANY_PARTITION, failed, None, NOW, headers)  # words cost a sixth more
                     taken += 1
             except BufferError:
                 for key, value in zip(keys[taken:], values[taken:], strict=True):
