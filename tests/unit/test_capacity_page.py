@@ -49,11 +49,11 @@ def test_one_adapter_carries_what_its_cpu_allows() -> None:
 
 
 def test_what_comes_from_the_performance_page_is_there() -> None:
-    source = re.search(r"^\| `source_postgres.cpu` \| the same \| ([\d.]+) s ", PERFORMANCE, re.MULTILINE)
-    sink = re.search(r"^\| `sink_postgres.cpu` \| the same \| ([\d.]+) s ", PERFORMANCE, re.MULTILINE)
+    source = re.search(r"^\| `source_postgres.cpu` \|[^|]+\| ([\d.]+) s ", PERFORMANCE, re.MULTILINE)
+    sink = re.search(r"^\| `sink_postgres.cpu` \|[^|]+\| ([\d.]+) s ", PERFORMANCE, re.MULTILINE)
     assert source is not None
     assert sink is not None
     assert abs(FIGURES["source_cpu"] - float(source[1])) < 0.05  # of 1,000,000 rows: seconds are µs a record
     assert abs(FIGURES["sink_cpu"] - float(sink[1])) < 0.05
     for name, value in (("source_postgres", FIGURES["source_memory"]), ("sink_postgres", FIGURES["sink_memory"])):
-        assert re.search(rf"^\| `{name}.memory` \| the same \| {value:.0f} MB ", PERFORMANCE, re.MULTILINE), name
+        assert re.search(rf"^\| `{name}.memory` \|[^|]+\| {value:.0f} MB ", PERFORMANCE, re.MULTILINE), name
