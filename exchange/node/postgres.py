@@ -63,7 +63,9 @@ class PostgresCluster:
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop the database ``name``, with whoever is connected to it."""
+        """Drop the database ``name``, with whoever is connected to it; a follower of its log is given time to go."""
+        ended = sql.SQL("SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE database = {}")
+        self._run(ended.format(sql.Literal(name)))
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def start(self) -> None:

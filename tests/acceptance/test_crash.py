@@ -33,6 +33,7 @@ from tests.support.wait import wait_until
 
 FIRST_LIFE_S = 3.0
 LONGEST_LIFE_S = 15.0
+SPARE = 8  # more lives of a short run, before it is said that nothing moves
 GROWTH = 1.3  # of the next life, after one that moved nothing: a busy machine starts processes slowly
 ENVIRONMENT_PASSWORD = "EXCHANGE_SINK_PASSWORD"
 
@@ -91,7 +92,7 @@ class Mortal:
 
     def _die_often(self) -> None:
         longest = FIRST_LIFE_S
-        while self.killed < self._kills or (self.useful < self._kills // 3 and self.killed < 2 * self._kills):
+        while self.killed < self._kills or (self.useful < self._kills // 3 and self.killed < 2 * self._kills + SPARE):
             before = self._progress()
             process = self._start()
             time.sleep(self._moments.uniform(0.2, longest))
