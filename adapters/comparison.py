@@ -11,7 +11,6 @@ from pathlib import Path
 
 from adapters.comparison_file import ComparisonFile, Verdict
 
-__all__ = ["Comparison", "Verdict"]
 ROWS_AT_ONCE = 50_000  # of the topic, between two looks at how many there are
 
 

@@ -10,7 +10,8 @@ from itertools import islice
 
 from adapters import batch_lines
 from adapters.coerce import LARGEST_ROW, as_text, key_of
-from adapters.comparison import Comparison, Verdict
+from adapters.comparison import Comparison
+from adapters.comparison_file import Verdict
 from adapters.contract_watch import ContractWatch
 from adapters.deletes import believe
 from adapters.engine import Run

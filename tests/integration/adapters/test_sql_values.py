@@ -141,6 +141,15 @@ def test_a_table_of_mariadb_that_would_lose_something_is_refused(maria: SqlPlace
     assert words in caught.value.message("en")
 
 
+def test_an_instant_after_the_last_year_of_the_databases_zone_is_told_and_lands_nothing(maria: SqlPlace) -> None:
+    items = (ITEMS[0], Item("t", "时间", ItemType.INSTANT))
+    made = sink(maria, items)
+    with pytest.raises(SinkProblem, match="9999"):
+        land(made, ("a", None), ("b", datetime(9999, 12, 31, 23, tzinfo=UTC)), items=items)
+    assert made.positions(TOPIC) == {}
+    assert found(maria, items) == set()
+
+
 def test_another_unique_key_of_mariadb_does_not_swallow_a_row(maria: SqlPlace) -> None:
     sink(maria).close()
     run(maria, "CREATE UNIQUE INDEX one_amount ON people (amount)")

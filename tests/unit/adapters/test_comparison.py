@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import comparison_file
-from adapters.comparison import Comparison, Verdict
+from adapters import comparison, comparison_file
+from adapters.comparison import Comparison
+from adapters.comparison_file import Verdict
 from exchange.errors import NotConnected
 
 KEYS = st.binary(max_size=2)
@@ -54,6 +55,18 @@ def test_each_row_is_judged_as_a_dictionary_would(
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "comparison"
     assert told(folder, limit, entries, rows) == expected(entries, rows)
+
+
+def test_memory_that_is_not_enough_for_the_topic_loses_no_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in memory goes into the file in the middle of the topic, and the rest after it."""
+    monkeypatch.setattr(comparison, "ROWS_AT_ONCE", 7)
+    keys = [b"%d" % (number * 7919 % 50) for number in range(200)]
+    entries = [(key, None if at % 11 == 0 else at) for at, key in enumerate(keys)]
+    rows = [(b"%d" % number, 150 + number) for number in range(0, 60, 2)]
+    for limit in (0, 10, 30):
+        assert told(tmp_path, limit, entries, rows) == expected(entries, rows)
 
 
 @pytest.mark.parametrize("limit", [0, NO_LIMIT])
